@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
+from syntheticcellgan.data.balance import balance
 from syntheticcellgan.data.duplicates import connected, duplicate_groups
 from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError, ScgError
@@ -162,37 +165,29 @@ def _units(manifest: Manifest, groups: Sequence[Hashable]) -> list[list[int]]:
 
 
 def _assign(manifest: Manifest, units: list[list[int]], shares: dict[str, float], seed: int) -> list[str]:
-    """Part of each unit.
-
-    Units of several images first, the largest first, each into the part where it brings the counts per type closest to
-    the aim (least squares of the shares); then single images fill test and validation up, type by type.
-    """
+    """Part of each unit: those of several images balanced over the types, then single images fill up type by type."""
+    names = manifest.cell_types
     counts = manifest.counts
-    aims = {part: {name: _aim(count, share) for name, count in counts.items()} for part, share in shares.items()}
-    aims["train"] = {name: count - sum(aims[part][name] for part in shares) for name, count in counts.items()}
-    filled: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
+    aims = {part: {name: _aim(counts[name], share) for name in names} for part, share in shares.items()}
+    aims["train"] = {name: counts[name] - sum(aims[part][name] for part in shares) for name in names}
     types = [Counter(manifest.records[index].cell_type for index in unit) for unit in units]
     keys = [_key(seed, min(manifest.records[index].file for index in unit)) for unit in units]
-    order = sorted(range(len(units)), key=lambda u: (len(units[u]) == 1, -len(units[u]), keys[u]))
+    order = sorted(range(len(units)), key=lambda u: (-len(units[u]), keys[u]))
+    large = [unit for unit in order if len(units[unit]) > 1]
     usable = [part for part in PARTS if part == "train" or shares[part] > 0]
+    where = balance(
+        np.array([[types[unit][name] for name in names] for unit in large]).reshape(-1, len(names)),
+        np.array([[aims[part][name] for name in names] for part in usable]),
+    )
+    filled: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
     parts = [""] * len(units)
-
-    def cost(part: str, unit: int) -> float:
-        """Growth of Σ ((filled − aim) / count of the type)² if the unit goes into the part."""
-        total = 0.0
-        for name, amount in types[unit].items():
-            gap = filled[part][name] - aims[part][name]
-            total += ((gap + amount) ** 2 - gap**2) / counts[name] ** 2
-        return total
-
-    for unit in order:
-        if len(units[unit]) > 1:
-            part = min(usable, key=lambda candidate: cost(candidate, unit))
-        else:
-            (name,) = types[unit]
-            part = next((p for p in ("test", "validation") if filled[p][name] < aims[p][name]), "train")
-        parts[unit] = part
-        filled[part].update(types[unit])
+    for unit, part_number in zip(large, where.tolist(), strict=True):
+        parts[unit] = usable[part_number]
+        filled[parts[unit]].update(types[unit])
+    for unit in order[len(large) :]:
+        (name,) = types[unit]
+        parts[unit] = next((part for part in ("test", "validation") if filled[part][name] < aims[part][name]), "train")
+        filled[parts[unit]].update(types[unit])
     return parts
 
 
