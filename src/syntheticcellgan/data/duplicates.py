@@ -19,8 +19,10 @@ from syntheticcellgan.data.images import read_thumbnail
 NEAR = 0.9
 """Correlation of two fingerprints from which on the images count as the same cell."""
 
-_SIDE = 16
-LENGTH = 2 * _SIDE * (_SIDE - 1)
+SIDE = 16
+"""Pixels along a thumbnail's side."""
+
+LENGTH = 2 * SIDE * (SIDE - 1)
 """Numbers in a fingerprint."""
 
 _BLOCK = 2048
@@ -36,8 +38,8 @@ def fingerprint(thumbnail: np.ndarray) -> np.ndarray:
 
 def thumbnails(paths: Iterable[Path]) -> np.ndarray:
     """(N, 16, 16) uint8 grey thumbnails; InputError if an image cannot be read."""
-    images = [read_thumbnail(path, _SIDE) for path in paths]
-    return np.stack(images) if images else np.zeros((0, _SIDE, _SIDE), np.uint8)
+    images = [read_thumbnail(path, SIDE) for path in paths]
+    return np.stack(images) if images else np.zeros((0, SIDE, SIDE), np.uint8)
 
 
 def near_pairs(

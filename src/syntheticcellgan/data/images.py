@@ -93,10 +93,15 @@ def read_thumbnail(path: str | os.PathLike[str], size: int) -> np.ndarray:
     InputError as in `read_image`.
     """
     with open_image(path) as image:
-        image.draft("L", (4 * size, 4 * size))  # no effect but on JPEG
-        upright = ImageOps.exif_transpose(image)
-        grey = upright if upright.mode == "L" else _to_srgb(upright, os.fspath(path)).convert("L")
-        return np.asarray(grey.resize((size, size), Image.Resampling.HAMMING))
+        return thumbnail_of(image, size, os.fspath(path))
+
+
+def thumbnail_of(image: Image.Image, size: int, name: str) -> np.ndarray:
+    """As `read_thumbnail`, of an image that `open_image` opened and nothing has decoded yet."""
+    image.draft("L", (4 * size, 4 * size))  # no effect but on JPEG
+    upright = ImageOps.exif_transpose(image)
+    grey = upright if upright.mode == "L" else _to_srgb(upright, name).convert("L")
+    return np.asarray(grey.resize((size, size), Image.Resampling.HAMMING))
 
 
 def resize_square(image: np.ndarray, size: int) -> np.ndarray:

@@ -97,6 +97,11 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
     return Manifest(root, tuple(_records_of_folders(given, files)))
 
 
+def unlisted_images(manifest: Manifest) -> list[str]:
+    """Image files in the folder that the manifest leaves out: not in labels.csv, or beside the types' sub-folders."""
+    return sorted(set(_image_files(manifest.root)) - {record.file for record in manifest.records})
+
+
 def _image_files(root: Path) -> Iterator[str]:
     """Relative names of the image files below `root`; links are followed only while they stay inside."""
     pending = [""]
