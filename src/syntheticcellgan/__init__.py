@@ -1,3 +1,49 @@
-"""SyntheticCellGAN: artificial high-resolution images of white blood cells, and the evidence of how far to trust them."""
+"""SyntheticCellGAN: artificial high-resolution images of white blood cells, and the evidence of how far to trust them.
+
+The public API; each name is imported when first used, so that `import syntheticcellgan` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from syntheticcellgan.bundle import Bundle, load_bundle, verify_bundle
+    from syntheticcellgan.cell_types import CELL_TYPES, CellType, resolve
+    from syntheticcellgan.data.manifest import Manifest, Record, read_manifest
+    from syntheticcellgan.errors import InputError, ScgError
+    from syntheticcellgan.pipeline import Cells, SyntheticCellGAN
+
+_HOMES = {
+    "bundle": ("Bundle", "load_bundle", "verify_bundle"),
+    "cell_types": ("CELL_TYPES", "CellType", "resolve"),
+    "data.manifest": ("Manifest", "Record", "read_manifest"),
+    "errors": ("InputError", "ScgError"),
+    "pipeline": ("Cells", "SyntheticCellGAN"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "CELL_TYPES",
+    "Bundle",
+    "CellType",
+    "Cells",
+    "InputError",
+    "Manifest",
+    "Record",
+    "ScgError",
+    "SyntheticCellGAN",
+    "load_bundle",
+    "read_manifest",
+    "resolve",
+    "verify_bundle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)

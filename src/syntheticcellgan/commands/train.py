@@ -1,0 +1,235 @@
+"""`scg train`: from a folder of labelled cells to a bundle."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from syntheticcellgan.data.splits import PARTS
+from syntheticcellgan.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from syntheticcellgan.config import TrainingConfig
+    from syntheticcellgan.training.hardware import Hardware
+    from syntheticcellgan.training.run import Data, Run
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Run folder; the same command again resumes."
+)
+@click.option(
+    "--mode", type=click.Choice(["typed", "basic"]), help="Whether the low-resolution generator knows the type. [typed]"
+)
+@click.option("--resolution", type=click.Choice(["32", "64", "128"]), help="Side of the basic cell image. [64]")
+@click.option("--size", type=click.Choice(["128", "256", "512"]), help="Side of the finished image. [256]")
+@click.option("--kimg", type=float, help="Thousands of images that the low-resolution stage sees.")
+@click.option("--translator-kimg", type=float, help="Thousands of images that the translator sees.")
+@click.option("--hours", type=float, help="Choose both so that the run takes about so long on this machine.")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file of settings.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. low_resolution.objective=wgan-gp."
+)
+@click.option("--seed", type=click.IntRange(0), help="Decides split, weights and every draw. [0]")
+@click.option("--stage", type=click.Choice(["all", "low-resolution", "translation"]), default="all", show_default=True)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs, or CPU processes.")
+@click.option("--name", help="Name of the bundle. [name of the data folder]")
+@click.option("--licence", default="not stated", help="Licence of the training images, for the card.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, how long and how much memory; write nothing.")
+def train(
+    data: Path,
+    out: Path,
+    stage: str,
+    threads: int | None,
+    devices: int,
+    name: str | None,
+    licence: str,
+    dry_run: bool,
+    **options: Any,
+) -> None:
+    """Train both stages on DATA (a folder with one sub-folder per cell type, or with a labels.csv)."""
+    from syntheticcellgan.training import run as runs
+    from syntheticcellgan.training.hardware import find_hardware, use_threads
+
+    use_threads(threads)
+    kept = runs.read_run(out) if (out / "run.json").exists() else None
+    run, prepared = _run_settings(data, out, options, kept, find_hardware())
+    _announce(run, prepared)
+    if dry_run:
+        guess = runs.estimate(run, prepared)
+        click.echo(
+            f"Low resolution: {guess.low_resolution_speed:.0f} images/s; translator: {guess.translation_speed:.1f} crops/s. "
+            f"The whole run should take about {_duration(guess.seconds)} and {guess.memory / 2**30:.1f} GiB of memory. "
+            "Nothing was written."
+        )
+        return
+    run = runs.open_run(out, run)
+    runs.keep_split(prepared, out)
+    stages = runs.STAGES if stage == "all" else (stage,)
+    with _Progress() as progress:
+        runs.train(run, prepared, out, stages, progress.report, devices)  # type: ignore[arg-type]
+    if runs.finished(run, out):
+        from syntheticcellgan.training.finish import make_bundle
+
+        bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence)
+        click.echo(f"The bundle is {bundle}. Try: scg generate {bundle} --all --count 16 --out cells")
+    elif stage == "all":
+        click.echo("Not all images were seen; the same command goes on.")
+    else:
+        click.echo(f"Stage {stage} is as far as it can go; run the other stage to complete the bundle.")
+
+
+def _run_settings(
+    data: Path, out: Path, options: Mapping[str, Any], kept: Run | None, hardware: Hardware
+) -> tuple[Run, Data]:
+    """The run that the options describe; without any option an existing run keeps its own settings."""
+    from dataclasses import replace
+
+    from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, from_dict
+    from syntheticcellgan.training import run as runs
+
+    given = {key: value for key, value in options.items() if value not in (None, ())}
+    if kept is not None and not given:
+        return kept, runs.prepare_data(data, kept.training, out)
+    tree: dict[str, Any] = {}
+    if "config_file" in given:
+        tree = _read_config(given["config_file"])
+    if "mode" in given:
+        _put(tree, "generator.mode", given["mode"])
+    if "resolution" in given:
+        _put(tree, "generator.resolution", int(given["resolution"]))
+    if "size" in given:
+        resolution = int(tree.get("generator", {}).get("resolution", 64))
+        if int(given["size"]) not in (2 * resolution, 4 * resolution):
+            raise InputError(
+                f"--size {given['size']} is not 2 or 4 times the resolution of {resolution}; change one of them."
+            )
+        _put(tree, "translator.scale", int(given["size"]) // resolution)
+    if "kimg" in given:
+        _put(tree, "low_resolution.kimg", given["kimg"])
+    if "translator_kimg" in given:
+        _put(tree, "translation.kimg", given["translator_kimg"])
+    if "seed" in given:
+        _put(tree, "seed", given["seed"])
+    for setting in given.get("settings", ()):
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise InputError(f"--set {setting}: write KEY=VALUE, for example --set low_resolution.batch=32.")
+        _put(tree, key, _value(value))
+    networks = {key: tree.pop(key) for key in ("generator", "translator") if key in tree}
+    training = from_dict(TrainingConfig, tree, "--set or --config")
+    prepared = runs.prepare_data(data, training, out)
+    chain = from_dict(ChainConfig, {"cell_types": prepared.manifest.cell_types, **networks}, "--set or --config")
+    run = runs.Run(check_chain(chain), training, hardware, str(data))
+    if "hours" in given:
+        run = replace(run, training=kept.training if kept else _for_hours(run, prepared, given["hours"]))
+    return run, prepared
+
+
+def _for_hours(run: Run, data: Data, hours: float) -> TrainingConfig:
+    """The training whose length this machine covers in `hours`, by timing a few steps."""
+    from dataclasses import replace
+
+    from syntheticcellgan.training.run import estimate
+
+    training = run.training
+    factor = hours * 3600 / estimate(run, data).seconds
+    low, high = training.low_resolution, training.translation
+    return replace(
+        training,
+        low_resolution=replace(low, kimg=round(low.kimg * factor, 1)),
+        translation=replace(high, kimg=round(high.kimg * factor, 1), paired_kimg=round(high.paired_kimg * factor, 1)),
+    )
+
+
+def _put(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key in nested tables."""
+    *path, last = key.split(".")
+    for part in path:
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise InputError(f"--set {key}: “{part}” is a setting and not a table of settings.")
+    tree[last] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--config {path} cannot be read as JSON ({error}).") from error
+    if not isinstance(values, dict):
+        raise InputError(f"--config {path} should hold a table of settings.")
+    return values
+
+
+def _announce(run: Run, data: Data) -> None:
+    """Say what will be learnt from what, on which machine."""
+    low, high = run.training.low_resolution, run.training.translation
+    click.echo(f"{len(data.manifest)} images: " + ", ".join(f"{t} {n}" for t, n in data.manifest.counts.items()))
+    click.echo("Parts: " + ", ".join(f"{part} {len(data.part(part))}" for part in PARTS) + f" (by {data.split.unit})")
+    click.echo(
+        f"{run.chain.generator.mode}, {run.chain.generator.resolution} px → {run.chain.output_size} px; "
+        f"low resolution {low.kimg:g} kimg ({low.objective}), translator {high.kimg:g} kimg; "
+        f"{run.hardware.name}, {run.hardware.precision}"
+    )
+
+
+def _duration(seconds: float) -> str:
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{max(minutes, 1)} min"
+
+
+class _Progress:
+    """A bar per stage with losses, speed and remaining time; plain lines where there is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console = Console(stderr=True)
+        self.bars = Progress(
+            TextColumn("{task.description:15}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
+            TextColumn("{task.fields[speed]:.0f}/s"), TimeRemainingColumn(), TextColumn("{task.fields[losses]}"),
+            console=self.console, disable=not self.console.is_terminal,
+        )  # fmt: skip
+        self.tasks: dict[str, TaskID] = {}
+        self.speed = 0.0
+        self.said = time.monotonic()
+
+    def __enter__(self) -> _Progress:
+        self.bars.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bars.stop()
+
+    def report(self, stage: str, images: int, total: int, speed: float, losses: Mapping[str, float]) -> None:
+        """`loop.Report`."""
+        self.speed = speed if not self.speed else 0.95 * self.speed + 0.05 * speed
+        text = " ".join(
+            f"{key} {value:.2f}" for key, value in losses.items() if key in ("critic", "generator", "pixel")
+        )
+        if stage not in self.tasks:
+            self.tasks[stage] = self.bars.add_task(stage, total=total, completed=images, speed=speed, losses=text)
+            self.speed = speed
+        self.bars.update(self.tasks[stage], completed=images, speed=self.speed, losses=text)
+        if not self.console.is_terminal and time.monotonic() - self.said > 60:
+            self.said = time.monotonic()
+            left = _duration((total - images) / self.speed)
+            click.echo(f"{stage}: {images}/{total} images, {self.speed:.1f}/s, {left} left, {text}", err=True)

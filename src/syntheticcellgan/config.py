@@ -1,0 +1,193 @@
+"""Every setting of the chain, once, with its default and its reason. An unknown key is an error, never ignored."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from syntheticcellgan.cell_types import nearest
+from syntheticcellgan.errors import InputError
+
+Mode = Literal["typed", "basic"]
+ObjectiveName = Literal["relativistic", "wgan-gp"]
+
+BASIC_LEVEL = 0.75
+"""Mode `basic`: the blind generator's cell is blurred this far at least, so that only place, size and surroundings
+remain of it, and the translator gives nucleus and granules of the asked type."""
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Low-resolution generator and its critic (64×64; 32 and 128 selectable)."""
+
+    resolution: int = 64
+    mode: Mode = "typed"  # "basic": blind to the type, as published; the translator gives the type
+    latent_size: int = 128
+    width: int = 256  # channels at 4×4; halved at each doubling of the side, never below 16
+    mapping_layers: int = 2
+
+
+@dataclass(frozen=True)
+class TranslatorConfig:
+    """Translator and its patch critic."""
+
+    scale: int = 4  # 2 or 4: output side = resolution × scale
+    width: int = 32  # channels at the input's resolution
+    noise_channels: int = 4
+    blocks: int = 3  # residual blocks at each of the three lower scales
+    level: float = 0.15  # degradation of the basic image before translation (0: none, 1: a coloured blur)
+
+
+@dataclass(frozen=True)
+class LowResolutionTraining:
+    """How the low-resolution generator learns."""
+
+    objective: ObjectiveName = "relativistic"
+    kimg: float = 600.0  # thousands of real images shown to the critic
+    batch: int = 32
+    learning_rate: float = 3e-4
+    decay_from: float = 0.7  # the learning rate falls linearly to a twentieth over the rest of the run
+    penalty: float = 0.5  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
+    penalty_interval: int = 8
+    shift_pixels: int = 4  # random shifts shown to the critic on both players
+    colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
+    label_fade_kimg: float = 30.0  # the type's influence grows from 0 to 1 over these images (typed)
+    ema_kimg: float = 10.0  # half-life of the average of the weights
+
+
+@dataclass(frozen=True)
+class TranslationTraining:
+    """How the translator learns."""
+
+    objective: ObjectiveName = "relativistic"
+    kimg: float = 60.0
+    paired_kimg: float = 40.0  # phase one; afterwards half of each batch is the generator's own cells
+    batch: int = 8
+    crop: int = 160  # side, in output pixels, of the crops that training sees
+    learning_rate: float = 3e-4
+    decay_from: float = 0.7
+    penalty: float = 1.0
+    penalty_interval: int = 16
+    pixel_weight: float = 1.0  # L1 at half resolution
+    perceptual_weight: float = 0.3
+    matching_weight: float = 0.5  # feature matching on the patch critic
+    adversarial_weight: float = 0.1
+    consistency_weight: float = 2.0  # down-consistency, second phase
+    ema_kimg: float = 2.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole run."""
+
+    seed: int = 0
+    validation_fraction: float = 0.05
+    test_fraction: float = 0.20
+    checkpoint_minutes: float = 5.0
+    samples_kimg: float = 25.0  # low resolution; the translator's grids come five times as often
+    minimum_images: int = 10  # per type
+    low_resolution: LowResolutionTraining = field(default_factory=LowResolutionTraining)
+    translation: TranslationTraining = field(default_factory=TranslationTraining)
+
+
+@dataclass(frozen=True)
+class ChainConfig:
+    """The two networks of a bundle and the types that they know."""
+
+    cell_types: tuple[str, ...]
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    translator: TranslatorConfig = field(default_factory=TranslatorConfig)
+
+    @property
+    def generation_level(self) -> float:
+        """Degradation of the basic image before translation, by mode."""
+        level = self.translator.level
+        return level if self.generator.mode == "typed" else max(level, BASIC_LEVEL)
+
+    @property
+    def output_size(self) -> int:
+        """Side of the finished image in pixels."""
+        return self.generator.resolution * self.translator.scale
+
+
+T = TypeVar("T")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain dictionary of a configuration, ready for JSON."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(cls: type[T], values: Any, source: str = "configuration") -> T:
+    """Build a configuration and refuse unknown keys and wrong kinds of value.
+
+    Raises:
+        InputError: naming `source`, the key and the nearest known key.
+    """
+    if not isinstance(values, dict):
+        raise InputError(f"{source}: {cls.__name__} should be a table of settings, not {type(values).__name__}.")
+    hints = typing.get_type_hints(cls)
+    built: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            near = nearest(str(key), hints)
+            raise InputError(
+                f"{source}: the setting “{key}” is not known" + (f"; did you mean “{near}”?" if near else ".")
+            )
+        built[key] = _convert(hints[key], value, f"{source}: {key}")
+    try:
+        return cls(**built)
+    except TypeError as error:
+        raise InputError(f"{source}: {error}.") from error
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(hint):
+        return from_dict(typing.cast(type, hint), value, where)
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        choices = typing.get_args(hint)
+        if value not in choices:
+            raise InputError(f"{where} is {value!r}; it can be {', '.join(choices)}.")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) for v in value):
+            raise InputError(f"{where} should be a list of names.")
+        return tuple(value)
+    if hint is str and isinstance(value, str):
+        return value
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is float and number:
+        return float(value)
+    if hint is int and number and float(value).is_integer():
+        return int(value)
+    raise InputError(f"{where} is {value!r}; it should be a {'whole number' if hint is int else 'number'}.")
+
+
+def check_chain(config: ChainConfig, source: str = "configuration") -> ChainConfig:
+    """Refuse a chain that no network can be built from, before anything is allocated.
+
+    Raises:
+        InputError: naming the setting and its allowed values.
+    """
+    g, t = config.generator, config.translator
+    limits: list[tuple[bool, str]] = [
+        (1 <= len(config.cell_types) <= 1000, "cell_types needs 1 to 1000 names"),
+        (len(set(config.cell_types)) == len(config.cell_types), "cell_types names a type twice"),
+        (g.resolution in (32, 64, 128), "generator.resolution can be 32, 64 or 128"),
+        (t.scale in (2, 4), "translator.scale can be 2 or 4"),
+        (128 <= config.output_size <= 512, "the output (resolution × scale) can be 128 to 512 pixels"),
+        (8 <= g.latent_size <= 1024, "generator.latent_size can be 8 to 1024"),
+        (16 <= g.width <= 1024 and g.width % 16 == 0, "generator.width can be 16 to 1024, in steps of 16"),
+        (1 <= g.mapping_layers <= 8, "generator.mapping_layers can be 1 to 8"),
+        (8 <= t.width <= 256 and t.width % 8 == 0, "translator.width can be 8 to 256, in steps of 8"),
+        (1 <= t.noise_channels <= 16, "translator.noise_channels can be 1 to 16"),
+        (1 <= t.blocks <= 8, "translator.blocks can be 1 to 8"),
+        (0.0 <= t.level <= 1.0, "translator.level lies between 0 and 1"),
+    ]
+    for holds, sentence in limits:
+        if not holds:
+            raise InputError(f"{source}: {sentence}.")
+    return config

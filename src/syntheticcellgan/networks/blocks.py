@@ -1,0 +1,89 @@
+"""Layers that both stages share. No batch statistics anywhere: an image never depends on its neighbours in the batch."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+
+
+def activate(x: Tensor) -> Tensor:
+    """Leaky rectifier."""
+    return F.leaky_relu(x, SLOPE)
+
+
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """He's normal initialisation for leaky rectifiers (He et al. 2015), drawn from `generator`; biases at zero."""
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            std = math.sqrt(2.0 / ((1 + SLOPE**2) * layer.weight[0].numel())) * getattr(layer, "initial_gain", 1.0)
+            with torch.no_grad():
+                layer.weight.normal_(0.0, std, generator=generator)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+        elif isinstance(layer, nn.Embedding):
+            with torch.no_grad():
+                layer.weight.normal_(0.0, 1.0, generator=generator)
+
+
+class Up(nn.Module):
+    """Doubles the side by 1×1 convolution and bilinear enlargement: no checkerboard can arise, and almost no cost."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, outputs, 2H, 2W)."""
+        return F.interpolate(self.conv(x), scale_factor=2, mode="bilinear", align_corners=False)
+
+
+class Down(nn.Conv2d):
+    """Halves the side by a 4×4 convolution of stride 2: (N, C, H, W) → (N, outputs, H/2, W/2)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 4, stride=2, padding=1)
+
+
+class Modulation(nn.Module):
+    """Normalises each pixel over its channels, then scales and shifts by a condition (as in feature-wise modulation)."""
+
+    def __init__(self, channels: int, condition: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(condition, 2 * channels)
+        self.affine.initial_gain = 0.25  # type: ignore[assignment]
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """x (N, C, H, W), condition (N, condition) → (N, C, H, W)."""
+        scale, shift = self.affine(condition)[:, :, None, None].chunk(2, dim=1)
+        x = x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-6)
+        return x * (1 + scale) + shift
+
+
+class Residual(nn.Module):
+    """x + conv(activate(x)); with a condition the input of the branch is modulated first."""
+
+    def __init__(self, channels: int, condition: int = 0) -> None:
+        super().__init__()
+        self.modulation = Modulation(channels, condition) if condition else None
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv.initial_gain = 0.5  # type: ignore[assignment]
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) → the same shape."""
+        y = x
+        if self.modulation is not None and condition is not None:
+            y = self.modulation(x, condition)
+        return x + self.conv(activate(y))
+
+
+class TypeEmbedding(nn.Embedding):
+    """One row per cell type; `strength` in [0, 1] fades its influence in (transitional conditioning, Shahbazi et al. 2022)."""
+
+    def faded(self, types: Tensor, strength: float) -> Tensor:
+        """types (N,) int64 → (N, dim)."""
+        return self(types) * strength

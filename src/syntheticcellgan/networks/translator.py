@@ -1,0 +1,77 @@
+"""Translator: basic cell image, cell type and noise → high-resolution cell of that type."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from syntheticcellgan.config import ChainConfig
+from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, Up, activate, initialise
+
+CONDITION = 64
+
+
+class Translator(nn.Module):
+    """A small U-shaped network whose work is done at and below the input's resolution, where it is cheap.
+
+    The type and the level of degradation modulate the two lower scales (conditioning augmentation, Ho et al. 2022: a
+    network that knows how far to trust its input mends the imperfect images of the first stage). Noise enters with the
+    image, so that texture is sampled and not averaged. The output is a correction to the enlarged input.
+    """
+
+    def __init__(self, config: ChainConfig, seed: int = 2) -> None:
+        super().__init__()
+        t = config.translator
+        w = t.width
+        self.scale = t.scale
+        self.noise_channels = t.noise_channels
+        self.types = TypeEmbedding(len(config.cell_types), CONDITION)
+        self.level = nn.Linear(2, CONDITION)
+        self.condition = nn.Linear(CONDITION, CONDITION)
+        self.stem = nn.Conv2d(3 + t.noise_channels, w, 3, padding=1)
+        self.down_half, self.down_quarter = Down(w, 2 * w), Down(2 * w, 4 * w)
+        self.quarter_blocks = nn.ModuleList(Residual(4 * w, CONDITION) for _ in range(t.blocks))
+        self.up_half = Up(4 * w, 2 * w)
+        self.half_blocks = nn.ModuleList(Residual(2 * w, CONDITION) for _ in range(t.blocks))
+        self.up_full = Up(2 * w, w)
+        self.full_blocks = nn.ModuleList(Residual(w) for _ in range(t.blocks))
+        self.up_two = Up(w, w) if t.scale == 4 else nn.Identity()
+        self.two = nn.ModuleList(Residual(w) for _ in range(2))
+        # The last doubling folds four output pixels into the channels of each position (Shi et al. 2016): the costly
+        # full resolution is never computed on, and native pixels are finer than the optics resolve.
+        self.image = nn.Conv2d(w, 12, 3, padding=1)
+        self.image.initial_gain = 0.1  # type: ignore[assignment]
+        initialise(self, torch.Generator().manual_seed(seed))
+
+    def forward(self, basic: Tensor, types: Tensor, level: Tensor, noise: Tensor) -> Tensor:
+        """Translate.
+
+        Args:
+            basic: (N, 3, R, R), −1 … 1, already degraded to `level`; R divisible by 4.
+            types: (N,) int64.
+            level: (N,), 0 … 1.
+            noise: (N, noise_channels, R, R), standard normal.
+
+        Returns:
+            (N, 3, R·scale, R·scale), about −1 … 1.
+        """
+        levels = torch.stack([level, level.sqrt()], dim=1)
+        condition = activate(self.condition(activate(self.types(types) + self.level(levels))))
+        x = torch.cat([basic, noise], dim=1).contiguous(memory_format=torch.channels_last)
+        full = self.stem(x)
+        half = self.down_half(activate(full))
+        x = self.down_quarter(activate(half))
+        for block in self.quarter_blocks:
+            x = block(x, condition)
+        x = self.up_half(x) + half
+        for block in self.half_blocks:
+            x = block(x, condition)
+        x = self.up_full(x) + full
+        for block in self.full_blocks:
+            x = block(x)
+        x = self.up_two(x)
+        for block in self.two:
+            x = block(x)
+        correction = F.pixel_shuffle(self.image(activate(x)), 2)
+        return F.interpolate(basic, scale_factor=self.scale, mode="bilinear", align_corners=False) + correction

@@ -1,0 +1,3 @@
+"""From a finished run to a bundle with its card."""
+
+from __future__ import annotations

@@ -1,0 +1,121 @@
+"""Stage one: the Wasserstein-style game of the low-resolution generator against its critic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from syntheticcellgan.config import ChainConfig, LowResolutionTraining
+from syntheticcellgan.networks.critic import Critic
+from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.training.augment import recolour, shift
+from syntheticcellgan.training.ema import Ema
+from syntheticcellgan.training.feed import Feed
+from syntheticcellgan.training.grids import save_grid
+from syntheticcellgan.training.loop import learning_rate_factor
+from syntheticcellgan.training.objectives import get_objective
+from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.selection import HeldOutScore
+
+SCORED = 32  # synthetic images per type for the held-out score
+SHOWN, REAL_SHOWN = 12, 4
+
+
+class LowResolutionStage:
+    """Implements `loop.Stage`."""
+
+    name = "low-resolution"
+
+    def __init__(
+        self, fabric: Fabric, chain: ChainConfig, training: LowResolutionTraining, seed: int, feed: Feed, held_out: Feed
+    ) -> None:
+        self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
+        self.feed, self.held_out = feed, held_out
+        self.batch = training.batch
+        self.total_images = int(training.kimg * 1000)
+        self.samples_every = max(self.total_images // 16, self.batch)
+        self.objective = get_objective(training.objective, training.penalty)
+        generator = LowResolutionGenerator(chain, seed).to(memory_format=torch.channels_last)
+        critic = Critic(chain, seed + 1).to(memory_format=torch.channels_last)
+        self.ema = Ema(generator, training.ema_kimg * 1000)
+        adam = {"lr": training.learning_rate, "betas": self.objective.betas}
+        self.generator, self.generator_optimizer = fabric.setup(
+            generator, torch.optim.Adam(generator.parameters(), **adam)
+        )
+        self.critic, self.critic_optimizer = fabric.setup(critic, torch.optim.Adam(critic.parameters(), **adam))
+        fabric.to_device(self.ema.module)
+        self.modules = {"generator": generator, "critic": critic, "average": self.ema.module}
+        self.optimizers = {"generator": self.generator_optimizer.optimizer, "critic": self.critic_optimizer.optimizer}
+        self._score: HeldOutScore | None = None
+
+    def set_learning_rate(self, progress: float) -> float:
+        rate = self.training.learning_rate * learning_rate_factor(progress, self.training.decay_from)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        return rate
+
+    def step(self, index: int) -> dict[str, float]:
+        chance = torch_generator(self.seed, "low-resolution", index, self.fabric.global_rank)
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank))
+        fade = self.training.label_fade_kimg * 1000
+        strength = min(index * self.batch / fade, 1.0) if fade else 1.0
+        losses: dict[str, float] = {}
+
+        # The critic moves at every step, the generator at every `critic_steps`-th (n_critic of Gulrajani et al.).
+        noise = self.fabric.to_device(torch.randn(self.batch, self.chain.generator.latent_size, generator=chance))
+        shown = self._augment(real, chance)
+        generator_moves = (index + 1) % self.objective.critic_steps == 0
+        with torch.set_grad_enabled(generator_moves):
+            fake = self._augment(self.generator(noise, types, strength), chance)
+        self.critic.requires_grad_(True)
+        real_value, fake_value = self.critic(shown, types, strength), self.critic(fake.detach(), types, strength)
+        loss = self.objective.critic_loss(real_value, fake_value)
+        losses["critic"] = loss.item()
+        interval = 1 if self.objective.every_step_penalty else self.training.penalty_interval
+        if index % interval == 0:
+            mix = self.fabric.to_device(torch.rand(self.batch, 1, 1, 1, generator=chance))
+            penalty = self.objective.penalty(lambda x: self.critic(x, types, strength), shown, fake.detach(), mix)
+            losses["penalty"] = penalty.item()
+            loss = loss + interval * penalty
+        self.critic_optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.critic_optimizer.step()
+
+        if generator_moves:
+            self.critic.requires_grad_(False)
+            # The real images' values are those of before the critic's step: one pass through the critic saved.
+            loss = self.objective.generator_loss(real_value.detach(), self.critic(fake, types, strength))
+            losses["generator"] = loss.item()
+            self.generator_optimizer.zero_grad()
+            self.fabric.backward(loss)
+            self.generator_optimizer.step()
+            self.ema.update(self.generator.module, self.batch * self.objective.critic_steps, (index + 1) * self.batch)
+        return losses
+
+    def _augment(self, images: Tensor, chance: torch.Generator) -> Tensor:
+        images = shift(images, self.training.shift_pixels, chance)
+        return recolour(images, self.training.colour_augmentation, chance)
+
+    @torch.no_grad()
+    def samples(self, cell_type: int, count: int) -> Tensor:
+        """The averaged generator's images of fixed noise: (count, 3, R, R) on the CPU."""
+        chance = torch_generator(self.seed, "samples", cell_type)
+        noise = self.fabric.to_device(torch.randn(count, self.chain.generator.latent_size, generator=chance))
+        types = self.fabric.to_device(torch.full((count,), cell_type))
+        return self.ema.module(noise, types).cpu()
+
+    def sample_grid(self, path: Path) -> None:
+        rows = []
+        for t in range(len(self.chain.cell_types)):
+            rows.append((self.samples(t, SHOWN), self.held_out.first(t, REAL_SHOWN)))
+        save_grid(rows, path)
+
+    def held_out_score(self) -> float:
+        if self._score is None:
+            types = range(len(self.chain.cell_types))
+            self._score = HeldOutScore({t: self.held_out.first(t) for t in types})
+        return self._score({t: self.samples(t, SCORED) for t in self._score.real})

@@ -1,0 +1,289 @@
+"""A whole training run: one folder, two stages, one bundle. The same call again goes on where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning_fabric import Fabric
+
+from syntheticcellgan import __version__
+from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict, to_dict
+from syntheticcellgan.data.manifest import Manifest, read_manifest
+from syntheticcellgan.data.splits import Split, read_split, split_manifest, write_split
+from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.training.feed import Feed
+from syntheticcellgan.training.hardware import Hardware
+from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
+from syntheticcellgan.training.low_resolution import LowResolutionStage
+from syntheticcellgan.training.translation import TranslationStage
+
+StageName = Literal["low-resolution", "translation"]
+STAGES: tuple[StageName, ...] = ("low-resolution", "translation")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `run.json` keeps: everything that decides the outcome."""
+
+    chain: ChainConfig
+    training: TrainingConfig
+    hardware: Hardware
+    data: str
+    version: str = __version__
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set of a run and its parts."""
+
+    manifest: Manifest
+    split: Split
+
+    def part(self, name: str) -> Manifest:
+        """`train`, `validation` or `test`."""
+        return self.split.part(self.manifest, name)
+
+
+def prepare_data(folder: str | Path, training: TrainingConfig, out: Path) -> Data:
+    """Read the data set, refuse types with too few images, and split it (or read the split of an earlier start from `out`).
+
+    Raises:
+        InputError: naming the folder or the type, and the mend.
+    """
+    manifest = read_manifest(folder)
+    for cell_type, count in manifest.counts.items():
+        if count < training.minimum_images:
+            raise InputError(
+                f"{folder}: {cell_type} has {count} image{'s' * (count != 1)}; training needs at least "
+                f"{training.minimum_images} of each type. Add images, or leave this type out of the folder."
+            )
+    path = out / "split.json"
+    if path.exists():
+        return Data(manifest, read_split(path))
+    fractions = {"validation": training.validation_fraction, "test": training.test_fraction}
+    return Data(manifest, split_manifest(manifest, **fractions, seed=training.seed))
+
+
+def keep_split(data: Data, out: Path) -> None:
+    """Write the split into the run folder once."""
+    if not (out / "split.json").exists():
+        write_split(data.split, out / "split.json")
+
+
+def open_run(out: Path, run: Run) -> Run:
+    """Begin a run folder, or make sure that an existing one was begun with the same settings.
+
+    Raises:
+        InputError: the folder holds other files, or a run with other settings (the first difference is named).
+    """
+    path = out / "run.json"
+    if not path.exists():
+        if out.exists() and any(p.name != "run.lock" for p in out.iterdir()):
+            raise InputError(f"{out} holds other files; choose an empty or new folder with --out.")
+        write_json(path, to_dict(run))
+        return run
+    kept = read_run(out)
+    difference = _first_difference(to_dict(kept), to_dict(run))
+    if difference:
+        raise InputError(
+            f"{out} holds a run that was begun with other settings ({difference}). "
+            "Leave the options as they were to resume it, or choose another --out folder."
+        )
+    return kept
+
+
+def read_run(out: Path) -> Run:
+    """The settings of a run folder.
+
+    Raises:
+        InputError: there is no run, or its file was damaged.
+    """
+    path = out / "run.json"
+    try:
+        return from_dict(Run, json.loads(path.read_text(encoding="utf-8")), str(path))
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read ({error}); is {out} the folder of a run?") from error
+
+
+def train(
+    run: Run,
+    data: Data,
+    out: Path,
+    stages: tuple[StageName, ...] = STAGES,
+    report: Report | None = None,
+    devices: int = 1,
+) -> None:
+    """Train the stages in `out`, resuming each; a finished stage is left alone.
+
+    `translation` without a finished low-resolution stage learns phase one only.
+
+    Raises:
+        InputError, ScgError, Interrupted: see `loop.run_stage`.
+    """
+    fabric = make_fabric(run.hardware, devices)
+    for name in stages:
+        with lock(out / f"{name}.lock"):
+            stage, stop = build_stage(name, fabric, run, data, out)
+            run_stage(stage, stage_folder(out, name), run.training.checkpoint_minutes, report, stop)
+
+
+def make_fabric(hardware: Hardware, devices: int = 1) -> Fabric:
+    """Lightning Fabric for the run's device and precision."""
+    fabric = Fabric(accelerator=hardware.accelerator, devices=devices, precision=hardware.precision)  # type: ignore[arg-type]
+    fabric.launch()
+    return fabric
+
+
+def build_stage(name: StageName, fabric: Fabric, run: Run, data: Data, out: Path) -> tuple[Stage, int | None]:
+    """The stage and the number of images at which it must stop for want of the other (None: at its end)."""
+    chain, training = run.chain, run.training
+    cache = out / "cache"
+
+    def feed(part: str, size: int) -> Feed:
+        return Feed(data.part(part), chain.cell_types, size, training.seed, cache if size <= 128 else None)
+
+    size = chain.generator.resolution
+    if name == "low-resolution":
+        parts = feed("train", size), feed("validation", size)
+        return LowResolutionStage(fabric, chain, training.low_resolution, training.seed, *parts), None
+    generator = None
+    if low_resolution_finished(run, out):
+        low, _ = build_stage("low-resolution", fabric, run, data, out)
+        generator = low.modules["average"]
+        load_best(stage_folder(out, "low-resolution"), {"average": generator})
+    parts = feed("train", chain.output_size), feed("validation", chain.output_size)
+    stage = TranslationStage(fabric, chain, training.translation, training.seed, *parts, generator)
+    return stage, None if generator is not None else stage.paired_images
+
+
+def low_resolution_finished(run: Run, out: Path) -> bool:
+    """Whether stage one has seen all its images."""
+    return images_seen(stage_folder(out, "low-resolution")) >= int(run.training.low_resolution.kimg * 1000)
+
+
+def finished(run: Run, out: Path) -> bool:
+    """Whether both stages have seen all their images."""
+    translated = images_seen(stage_folder(out, "translation")) >= int(run.training.translation.kimg * 1000)
+    return low_resolution_finished(run, out) and translated
+
+
+def stage_folder(out: Path, name: StageName) -> Path:
+    """Where a stage keeps its checkpoints, log and grids."""
+    return out / name.replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take on this machine: images per second of each stage, seconds in all, peak memory in bytes."""
+
+    low_resolution_speed: float
+    translation_speed: float
+    seconds: float
+    memory: int
+
+
+def estimate(run: Run, data: Data, steps: int = 4) -> Estimate:
+    """Time a few real steps of each stage; nothing is written to the run folder."""
+    import tempfile
+
+    fabric = make_fabric(run.hardware)
+    speeds = []
+    with tempfile.TemporaryDirectory() as folder:
+        few = Data(_few_of_each(data.manifest), data.split)
+        for name in STAGES:
+            stage, _ = build_stage(name, fabric, run, few, Path(folder))
+            stage.step(0)  # the first pays for allocation; it carries a penalty as every sixteenth or eighth does
+            start = time.perf_counter()
+            for index in range(1, steps + 1):
+                stage.step(index)
+            speeds.append(steps * stage.batch / (time.perf_counter() - start))
+    totals = [run.training.low_resolution.kimg * 1000, run.training.translation.kimg * 1000]
+    seconds = sum(total / speed for total, speed in zip(totals, speeds, strict=True))
+    # Lazy penalties, grids and held-out scores were seen to add about a fifth.
+    return Estimate(speeds[0], speeds[1], 1.2 * seconds, peak_memory())
+
+
+def peak_memory() -> int:
+    """Peak resident memory of this process, bytes."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
+
+
+def _few_of_each(manifest: Manifest, count: int = 12) -> Manifest:
+    seen: dict[str, int] = {}
+    kept = []
+    for i, record in enumerate(manifest.records):
+        seen[record.cell_type] = seen.get(record.cell_type, 0) + 1
+        if seen[record.cell_type] <= count:
+            kept.append(i)
+    return manifest.select(kept)
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold `path` for this process; a second process on the same stage is refused, a dead one's lock is free.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(
+                f"{path.parent} is in use by another process; wait for it or choose another --out."
+            ) from error
+        yield
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write a small file whole or not at all.
+
+    Raises:
+        ScgError: the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise ScgError(f"{path} cannot be written ({error.strerror}). Choose another folder with --out.") from error
+
+
+def _first_difference(kept: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> str | None:
+    for key, value in asked.items():
+        if key in ("version", "data", "hardware"):
+            continue
+        before = kept.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            difference = _first_difference(before, value, f"{prefix}{key}.")
+            if difference:
+                return difference
+        elif (list(before) if isinstance(before, tuple) else before) != (
+            list(value) if isinstance(value, tuple) else value
+        ):
+            return f"{prefix}{key} was {before}, now {value}"
+    return None

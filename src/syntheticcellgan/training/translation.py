@@ -1,0 +1,192 @@
+"""Stage two: the translator learns to make a high-resolution cell of a wanted type from a basic one.
+
+Phase one is paired: a real image, made small and degraded to a random level, must become itself again. In phase two
+half of each batch comes from the low-resolution generator, so that training sees what generation will feed it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from syntheticcellgan.config import ChainConfig, TranslationTraining
+from syntheticcellgan.networks.degradation import degrade, shrink
+from syntheticcellgan.networks.patch_critic import PatchCritic
+from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.training.ema import Ema
+from syntheticcellgan.training.feed import Feed
+from syntheticcellgan.training.grids import save_grid
+from syntheticcellgan.training.loop import learning_rate_factor
+from syntheticcellgan.training.objectives import get_objective
+from syntheticcellgan.training.perceptual import Perceptual
+from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.selection import HeldOutScore
+
+SCORED = 16  # images per type for the held-out score
+SHOWN = 4
+
+
+class TranslationStage:
+    """Implements `loop.Stage`. `low_resolution` is the trained generator; None while only phase one is run."""
+
+    name = "translation"
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        chain: ChainConfig,
+        training: TranslationTraining,
+        seed: int,
+        feed: Feed,
+        held_out: Feed,
+        low_resolution: nn.Module | None,
+    ) -> None:
+        self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
+        self.feed, self.held_out = feed, held_out
+        self.low_resolution = low_resolution
+        self.batch = training.batch
+        self.total_images = int(training.kimg * 1000)
+        self.samples_every = max(self.total_images // 16, self.batch)
+        self.scale = chain.translator.scale
+        self.objective = get_objective(training.objective, training.penalty)
+        translator = Translator(chain, seed + 2).to(memory_format=torch.channels_last)
+        critic = PatchCritic(chain, seed + 3).to(memory_format=torch.channels_last)
+        self.ema = Ema(translator, training.ema_kimg * 1000)
+        self.perceptual = fabric.to_device(Perceptual().to(memory_format=torch.channels_last))
+        adam = {"lr": training.learning_rate, "betas": self.objective.betas}
+        self.translator, self.translator_optimizer = fabric.setup(
+            translator, torch.optim.Adam(translator.parameters(), **adam)
+        )
+        self.critic, self.critic_optimizer = fabric.setup(critic, torch.optim.Adam(critic.parameters(), **adam))
+        fabric.to_device(self.ema.module)
+        self.modules = {"translator": translator, "critic": critic, "average": self.ema.module}
+        self.optimizers = {"translator": self.translator_optimizer.optimizer, "critic": self.critic_optimizer.optimizer}
+        self._score: HeldOutScore | None = None
+
+    @property
+    def paired_images(self) -> int:
+        """Images of phase one."""
+        return min(int(self.training.paired_kimg * 1000), self.total_images)
+
+    def set_learning_rate(self, progress: float) -> float:
+        rate = self.training.learning_rate * learning_rate_factor(progress, self.training.decay_from)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        return rate
+
+    def step(self, index: int) -> dict[str, float]:
+        t = self.training
+        chance = torch_generator(self.seed, "translation", index, self.fabric.global_rank)
+        crop = min(t.crop, self.chain.output_size)
+        real, types = map(
+            self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank, crop)
+        )
+        paired = self.batch if index * self.batch < self.paired_images else self.batch // 2
+        basic = shrink(real, self.scale)
+        # Squared: half of the levels lie below a quarter, near those of generation.
+        level = torch.rand(self.batch, generator=chance).square()
+        if paired < self.batch:
+            basic = torch.cat([basic[:paired], self._generated(types[paired:], basic.shape[-1], chance)])
+            level[paired:] = self.chain.generation_level
+        level = self.fabric.to_device(level)
+        degraded = degrade(basic, level, self._noise(basic.shape, chance))
+        noise = self._noise((self.batch, self.chain.translator.noise_channels, *basic.shape[2:]), chance)
+        made = self.translator(degraded, types, level, noise)
+
+        self.critic.requires_grad_(True)
+        real_value, real_features = self.critic(real, types)
+        loss = self.objective.critic_loss(real_value, self.critic(made.detach(), types)[0])
+        losses = {"critic": loss.item()}
+        interval = 1 if self.objective.every_step_penalty else t.penalty_interval
+        if index % interval == 0:
+            mix = self.fabric.to_device(torch.rand(self.batch, 1, 1, 1, generator=chance))
+            penalty = self.objective.penalty(lambda x: self.critic(x, types)[0], real, made.detach(), mix)
+            losses["penalty"] = penalty.item()
+            loss = loss + interval * penalty
+        self.critic_optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.critic_optimizer.step()
+
+        self.critic.requires_grad_(False)
+        made_value, made_features = self.critic(made, types)
+        parts = {
+            "adversarial": t.adversarial_weight * self.objective.generator_loss(real_value.detach(), made_value),
+            "pixel": t.pixel_weight * (F.avg_pool2d(made[:paired], 2) - F.avg_pool2d(real[:paired], 2)).abs().mean(),
+            "perceptual": t.perceptual_weight * self.perceptual(made[:paired], real[:paired]),
+            "matching": t.matching_weight * _feature_distance(made_features, real_features, paired),
+        }
+        if paired < self.batch:
+            parts["consistency"] = t.consistency_weight * self._inconsistency(made[paired:], degraded[paired:])
+        losses |= {name: part.item() for name, part in parts.items()}
+        self.translator_optimizer.zero_grad()
+        self.fabric.backward(torch.stack(list(parts.values())).sum())
+        self.translator_optimizer.step()
+        self.ema.update(self.translator.module, self.batch, (index + 1) * self.batch)
+        return losses
+
+    def _noise(self, shape: tuple[int, ...] | torch.Size, chance: torch.Generator) -> Tensor:
+        noise: Tensor = self.fabric.to_device(torch.randn(shape, generator=chance))
+        return noise
+
+    @torch.no_grad()
+    def _generated(self, types: Tensor, side: int, chance: torch.Generator) -> Tensor:
+        """The low-resolution generator's own cells of these types, cropped at random to `side`."""
+        assert self.low_resolution is not None, "phase two needs the low-resolution generator"
+        noise = self._noise((len(types), self.chain.generator.latent_size), chance)
+        images: Tensor = self.low_resolution(noise, types)
+        y, x = torch.randint(0, images.shape[-1] - side + 1, (2,), generator=chance).tolist()
+        return images[:, :, y : y + side, x : x + side]
+
+    def _inconsistency(self, made: Tensor, degraded: Tensor) -> Tensor:
+        """Distance between the finished cell made small again and the basic one.
+
+        Coarse in mode `basic`, where the nucleus must be free to become that of the asked type.
+        """
+        coarse = 2 if self.chain.generator.mode == "typed" else 8
+        small = shrink(made, self.scale)
+        return (F.avg_pool2d(small, coarse) - F.avg_pool2d(degraded, coarse)).abs().mean()
+
+    @torch.no_grad()
+    def samples(self, cell_type: int, real: Tensor) -> tuple[Tensor, Tensor]:
+        """Basic images as generation would use them, and what the averaged translator makes of them.
+
+        While there is no low-resolution generator yet, the shrunken real images stand in for it.
+        """
+        chance = torch_generator(self.seed, "samples", cell_type)
+        types = self.fabric.to_device(torch.full((len(real),), cell_type))
+        if self.low_resolution is None:
+            basic = shrink(self.fabric.to_device(real), self.scale)
+        else:
+            basic = self._generated(types, self.chain.generator.resolution, chance)
+        level = self.fabric.to_device(torch.full((len(real),), self.chain.generation_level))
+        basic = degrade(basic, level, self._noise(basic.shape, chance))
+        noise = self._noise((len(real), self.chain.translator.noise_channels, *basic.shape[2:]), chance)
+        return basic.cpu(), self.ema.module(basic, types, level, noise).cpu()
+
+    def sample_grid(self, path: Path) -> None:
+        rows = []
+        for t in range(len(self.chain.cell_types)):
+            real = self.held_out.first(t, SHOWN)
+            basic, made = self.samples(t, real)
+            enlarged = F.interpolate(basic, scale_factor=self.scale, mode="nearest")
+            rows.append((torch.stack([enlarged, made], dim=1).flatten(0, 1), real))
+        save_grid(rows, path)
+
+    def held_out_score(self) -> float:
+        if self._score is None:
+            self._score = HeldOutScore({t: self.held_out.first(t) for t in range(len(self.chain.cell_types))})
+        return self._score({t: self.samples(t, self.held_out.first(t, SCORED))[1] for t in self._score.real})
+
+
+def _feature_distance(made: list[Tensor], real: list[Tensor], paired: int) -> Tensor:
+    """Feature matching (Wang et al. 2018) over the paired part of the batch, each scale relative to its size."""
+    distances = []
+    for a, b in zip(made, real, strict=True):
+        b = b[:paired].detach()
+        distances.append((a[:paired] - b).abs().mean() / (b.abs().mean() + 1e-3))
+    return torch.stack(distances).mean()
