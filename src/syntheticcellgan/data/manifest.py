@@ -78,9 +78,10 @@ class Manifest:
         return Manifest(self.root, tuple(record for record in self.records if record.cell_type == wanted))
 
 
-def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
+def read_manifest(folder: str | os.PathLike[str], *, table: str | None = None) -> Manifest:
     """The data set in `folder`. Lists files, opens none.
 
+    table: name of the table in the folder; None looks for labels.csv and metadata.csv, then for sub-folders per type.
     InputError: no such folder, no images in it, a link that leaves it, two types that differ only in case, and what
     can be wrong in labels.csv: a missing file or column, a row given twice or pointing out of the folder.
     """
@@ -90,8 +91,8 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
     if not given.is_dir():
         raise InputError(f"{given} is a file; give the folder that holds the images.")
     root = given.resolve()
-    files = sorted(_image_files(root))
-    for name in LABEL_FILES:
+    files = sorted(image_files(root))
+    for name in LABEL_FILES if table is None else (table,):
         if (root / name).is_file():
             return Manifest(root, tuple(_records_of_table(root, root / name, files)))
     return Manifest(root, tuple(_records_of_folders(given, files)))
@@ -99,11 +100,11 @@ def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
 
 def unlisted_images(manifest: Manifest) -> list[str]:
     """Image files in the folder that the manifest leaves out: not in labels.csv, or beside the types' sub-folders."""
-    return sorted(set(_image_files(manifest.root)) - {record.file for record in manifest.records})
+    return sorted(set(image_files(manifest.root)) - {record.file for record in manifest.records})
 
 
-def _image_files(root: Path) -> Iterator[str]:
-    """Relative names of the image files below `root`; links are followed only while they stay inside."""
+def image_files(root: Path) -> Iterator[str]:
+    """Relative names of the image files below `root`; InputError if a link among them leads outside."""
     pending = [""]
     while pending:
         inside = pending.pop()
