@@ -24,7 +24,7 @@ MIN_SIDE = 16
 """A smaller image shows no cell, pixels."""
 
 # Only plain raster formats: Pillow's EPS reader starts an external program.
-_FORMATS = ("JPEG", "MPO", "PNG", "TIFF", "BMP", "WEBP", "PPM")
+_FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM")
 
 
 @contextmanager
