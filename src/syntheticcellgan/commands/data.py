@@ -87,6 +87,8 @@ def import_(source: Path, out: Path, layout: str | None) -> None:
         click.echo(f"  {name:28} {count:>7,}")
     if report.untyped:
         click.echo(f"{report.untyped:,} images have no cell type (artefacts, unidentified) and were left out.")
+    if report.ignored:
+        click.echo(f"{report.ignored:,} image files are not part of the layout {report.layout} and were left out.")
     if report.unreadable:
         click.echo(f"{len(report.unreadable):,} images cannot be read and were left out; see {out / 'import.json'}.")
 

@@ -166,11 +166,12 @@ def _warnings(
     warnings = []
     if unreadable:
         warnings.append(f"{unreadable} file(s) cannot be read; mend them or take them out before training.")
-    for name, count in counts.items():
-        if count < needed:
-            warnings.append(f"{name}: {count} usable image(s); training needs at least {needed} of a type.")
-        elif count < FEW:
-            warnings.append(f"{name}: {count} images are few; below {FEW}, expect little variety and check for copies.")
+    too_few = [f"{name} {count}" for name, count in counts.items() if count < needed]
+    few = [f"{name} {count}" for name, count in counts.items() if needed <= count < FEW]
+    if too_few:
+        warnings.append(f"Too few usable images to train, below {needed} of a type: {', '.join(too_few)}.")
+    if few:
+        warnings.append(f"Few images, below {FEW}: expect little variety and look for copies: {', '.join(few)}.")
     if contradictions:
         warnings.append(f"{len(contradictions)} group(s) of duplicates bear different types; decide which is right.")
     if exact:

@@ -12,6 +12,7 @@ from syntheticcellgan.data.importers import bloodmnist, deepapl, huggingface, lm
 from syntheticcellgan.data.importers.archives import unpacked
 from syntheticcellgan.data.importers.layout import Item, Layout
 from syntheticcellgan.data.importers.writing import ImportReport, write_data_set
+from syntheticcellgan.data.manifest import image_files
 from syntheticcellgan.errors import InputError, ScgError
 
 LAYOUTS: dict[str, Layout] = {
@@ -49,7 +50,8 @@ def import_dataset(
         with tempfile.TemporaryDirectory(prefix=".scg-import-", dir=out.parent) as scratch:
             place = unpacked(source, Path(scratch))
             chosen, root = _choose(source, place, layout)
-            return write_data_set(chosen.items(root), out, chosen.name, progress)
+            files = sum(1 for _ in image_files(root)) if root.is_dir() else 0
+            return write_data_set(chosen.items(root), out, chosen.name, files, progress)
     except OSError as error:
         raise ScgError(f"{source} cannot be imported to {out} ({error.strerror or error}).") from None
 
@@ -64,6 +66,8 @@ def detect_layout(folder: Path) -> str | None:
 
 def _choose(source: Path, place: Path, name: str | None) -> tuple[Layout, Path]:
     """The layout and the folder where it begins."""
+    if (place / "labels.csv").is_file():
+        raise InputError(f"{source} has a labels.csv and is a data set already; use it as it is.")
     name = name or detect_layout(place)
     if name is None:
         raise InputError(

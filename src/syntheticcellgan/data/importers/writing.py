@@ -25,7 +25,8 @@ _COLUMNS = ("file", "cell_type", "subtype", "patient", "laboratory", "original")
 class ImportReport:
     """What was imported. counts: images per type. untyped: images left out because the set gives them no type.
 
-    unreadable: (place in the source, reason) of images left out because they cannot be read.
+    unreadable: (place in the source, reason) of images left out because they cannot be read. ignored: image files in
+    the source that its layout does not speak of.
     """
 
     layout: str
@@ -33,14 +34,17 @@ class ImportReport:
     counts: dict[str, int]
     untyped: int
     unreadable: tuple[tuple[str, str], ...]
+    ignored: int
 
 
 def write_data_set(
-    items: Iterable[Item], out: Path, layout: str, progress: Callable[[int], None] | None = None
+    items: Iterable[Item], out: Path, layout: str, files: int, progress: Callable[[int], None] | None = None
 ) -> ImportReport:
     """Write the items below `out`, which must not exist or be empty, and report; all or nothing.
 
-    Image files are copied byte for byte after a trial reading. The report is also written, as import.json.
+    files: number of image files in the source, to say how many are not among the items. progress: called with the
+    number of items done. Image files are copied byte for byte after a trial reading. The report is also written, as
+    import.json.
     InputError if `out` holds files or no item can be used; ScgError if writing fails.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -52,7 +56,7 @@ def write_data_set(
     except OSError as error:
         raise ScgError(f"{out} cannot be made ({error.strerror}); choose another place.") from None
     try:
-        report = _write(items, partial, layout, progress)
+        report = _write(items, partial, layout, files, progress)
         if out.exists():
             out.rmdir()
         partial.rename(out)
@@ -63,15 +67,18 @@ def write_data_set(
     return report
 
 
-def _write(items: Iterable[Item], folder: Path, layout: str, progress: Callable[[int], None] | None) -> ImportReport:
+def _write(
+    items: Iterable[Item], folder: Path, layout: str, files: int, progress: Callable[[int], None] | None
+) -> ImportReport:
     rows: list[dict[str, str]] = []
     taken: set[str] = set()
     counts: Counter[str] = Counter()
-    untyped = 0
+    untyped = seen = 0
     unreadable: list[tuple[str, str]] = []
     for done, item in enumerate(items, start=1):
         if progress is not None:
             progress(done)
+        seen += isinstance(item.image, Path)
         if not item.cell_type:
             untyped += 1
             continue
@@ -91,7 +98,7 @@ def _write(items: Iterable[Item], folder: Path, layout: str, progress: Callable[
             f"No image could be imported ({len(unreadable)} unreadable, {untyped} without a type); check the source."
         )
     _write_table(rows, folder / "labels.csv")
-    report = ImportReport(layout, len(rows), dict(sorted(counts.items())), untyped, tuple(unreadable))
+    report = ImportReport(layout, len(rows), dict(sorted(counts.items())), untyped, tuple(unreadable), files - seen)
     text = json.dumps(asdict(report), indent=1, ensure_ascii=False)
     (folder / "import.json").write_text(text + "\n", encoding="utf-8")
     return report
