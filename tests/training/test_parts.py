@@ -1,0 +1,191 @@
+"""Checkpoints, averages, feeds, augmentation, networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
+from syntheticcellgan.data.manifest import read_manifest
+from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.networks.critic import Critic
+from syntheticcellgan.networks.degradation import degrade, shrink
+from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.patch_critic import PatchCritic
+from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.training import checkpoint
+from syntheticcellgan.training.augment import recolour, shift, symmetry
+from syntheticcellgan.training.ema import Ema
+from syntheticcellgan.training.feed import Feed
+from syntheticcellgan.training.loop import learning_rate_factor
+from syntheticcellgan.training.selection import kernel_distance
+
+
+def tiny(resolution=32, scale=4, mode="typed"):
+    return ChainConfig(
+        ("a", "b", "c"),
+        GeneratorConfig(resolution=resolution, width=16, latent_size=8, mode=mode),
+        TranslatorConfig(scale=scale, width=8, blocks=1),
+    )
+
+
+@pytest.mark.parametrize(("resolution", "scale"), [(32, 4), (64, 2), (64, 4), (128, 2), (128, 4)])
+def test_both_stages_give_the_promised_sides(resolution, scale):
+    chain = tiny(resolution, scale)
+    types = torch.tensor([0, 2])
+    basic = LowResolutionGenerator(chain)(torch.randn(2, 8), types)
+    assert basic.shape == (2, 3, resolution, resolution)
+    assert Critic(chain)(basic, types).shape == (2,)
+    noise = torch.randn(2, 4, resolution, resolution)
+    made = Translator(chain)(basic, types, torch.zeros(2), noise)
+    assert made.shape == (2, 3, resolution * scale, resolution * scale)
+    values, _ = PatchCritic(chain)(made, types)
+    assert values.shape == (2, resolution * scale // 16, resolution * scale // 16)
+
+
+def test_basic_mode_is_blind_to_the_type_and_typed_mode_is_not():
+    noise = torch.randn(1, 8, generator=torch.Generator().manual_seed(1))
+    for mode, same in (("basic", True), ("typed", False)):
+        generator = LowResolutionGenerator(tiny(mode=mode))
+        images = [generator(noise, torch.tensor([t])) for t in (0, 1)]
+        assert torch.equal(*images) is same
+
+
+def test_label_strength_zero_hides_the_type():
+    generator = LowResolutionGenerator(tiny())
+    noise = torch.randn(1, 8)
+    assert torch.equal(*[generator(noise, torch.tensor([t]), 0.0) for t in (0, 1)])
+
+
+def test_translator_changes_with_the_type_and_with_the_noise():
+    translator, basic = Translator(tiny()), torch.zeros(1, 3, 32, 32)
+    noise = torch.randn(2, 4, 32, 32)
+    level = torch.zeros(1)
+    base = translator(basic, torch.tensor([0]), level, noise[:1])
+    assert not torch.equal(base, translator(basic, torch.tensor([1]), level, noise[:1]))
+    assert not torch.equal(base, translator(basic, torch.tensor([0]), level, noise[1:]))
+
+
+def test_degradation_keeps_the_image_at_level_zero_and_its_mean_at_any_level():
+    image = torch.rand(2, 3, 32, 32)
+    nothing = torch.zeros_like(image)
+    assert torch.allclose(degrade(image, torch.zeros(2), nothing), image, atol=1e-6)
+    flat = torch.full_like(image, 0.3)
+    assert torch.allclose(degrade(flat, torch.tensor([0.5, 1.0]), nothing), flat, atol=1e-5)
+    blurred = degrade(image, torch.tensor([0.0, 1.0]), nothing)
+    assert blurred[1].std() < 0.5 * blurred[0].std()
+
+
+def test_shrink_is_the_mean():
+    assert shrink(torch.arange(16.0).view(1, 1, 4, 4), 2).flatten().tolist() == [2.5, 4.5, 10.5, 12.5]
+
+
+def test_the_eight_symmetries_are_all_different_and_lose_nothing():
+    image = np.arange(27).reshape(3, 3, 3)
+    turned = [symmetry(image, i) for i in range(8)]
+    assert len({t.tobytes() for t in map(np.ascontiguousarray, turned)}) == 8
+    assert all(sorted(t.flat) == list(range(27)) for t in turned)
+
+
+def test_shift_moves_whole_pixels_and_colour_is_off_by_default():
+    image = torch.zeros(8, 3, 16, 16)
+    image[:, :, 8, 8] = 1
+    moved = shift(image, 3, torch.Generator().manual_seed(0))
+    assert moved.flatten(1).sum(dim=1).tolist() == [3.0] * 8
+    assert len({tuple(m[0].nonzero()[0].tolist()) for m in moved}) > 3
+    assert recolour(image, 0.0, torch.Generator()) is image
+
+
+def test_average_follows_with_the_stated_half_life():
+    module = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        module.weight.fill_(0)
+        ema = Ema(module, half_life=100)
+        module.weight.fill_(1)
+    ema.update(module, batch=100, images_seen=10**6)
+    assert ema.module.weight.item() == pytest.approx(0.5)
+
+
+def test_average_ramps_up_so_that_the_first_images_count():
+    module = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        module.weight.fill_(0)
+        ema = Ema(module, half_life=10_000)
+        module.weight.fill_(1)
+    ema.update(module, batch=10, images_seen=100)
+    assert ema.module.weight.item() == pytest.approx(1 - 0.5 ** (10 / 5))
+
+
+def test_learning_rate_falls_to_a_twentieth():
+    assert [learning_rate_factor(p, 0.5) for p in (0, 0.5, 0.75, 1)] == pytest.approx([1, 1, 0.525, 0.05])
+
+
+def test_feed_is_balanced_and_determined_by_the_step(drawn_cells, tmp_path):
+    manifest = read_manifest(drawn_cells)
+    few = manifest.select([i for i, r in enumerate(manifest.records) if r.cell_type != "platelet" or i % 8 == 0])
+    feed = Feed(few, few.cell_types, 32, 0, tmp_path)
+    again = Feed(few, few.cell_types, 32, 0, tmp_path)
+    types = torch.cat([feed.batch("s", step, 32)[1] for step in range(20)])
+    assert all(150 < n < 280 for n in types.bincount().tolist())
+    images, _ = feed.batch("s", 7, 8)
+    assert torch.equal(images, again.batch("s", 7, 8)[0])
+    assert not torch.equal(images, feed.batch("s", 8, 8)[0])
+    assert images.min() >= -1 and images.max() <= 1
+    assert feed.batch("s", 0, 2, crop=16)[0].shape == (2, 3, 16, 16)
+
+
+def test_first_images_of_a_type_are_padded_with_white(drawn_cells):
+    manifest = read_manifest(drawn_cells)
+    feed = Feed(manifest.select([0]), manifest.cell_types, 32, 0, None)
+    shown = feed.first(0, 3)
+    assert shown.shape == (3, 3, 32, 32)
+    assert not (shown[0] == 1).all()
+    assert (shown[1:] == 1).all()
+
+
+def test_a_checkpoint_restores_networks_and_optimizer(tmp_path):
+    network = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.1)
+    network(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    checkpoint.save_checkpoint(tmp_path / "c", {"n": network}, {"o": optimizer}, {"images": 5})
+    other = torch.nn.Linear(3, 2)
+    restored = torch.optim.Adam(other.parameters(), lr=0.1)
+    assert checkpoint.load_checkpoint(tmp_path / "c", {"n": other}, {"o": restored}) == {"images": 5}
+    assert torch.equal(network.weight, other.weight)
+    assert torch.equal(restored.state_dict()["state"][0]["exp_avg"], optimizer.state_dict()["state"][0]["exp_avg"])
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path):
+    checkpoint.save_checkpoint(tmp_path / "c", {"n": torch.nn.Linear(3, 2)}, {}, {"images": 5})
+    with pytest.raises(InputError, match="does not fit"):
+        checkpoint.load_checkpoint(tmp_path / "c", {"n": torch.nn.Linear(4, 2)}, {})
+
+
+def test_a_failed_write_leaves_the_older_checkpoint_whole(tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    checkpoint.save_checkpoint(path, {"n": torch.nn.Linear(3, 2)}, {}, {"images": 5})
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(ScgError, match="No space left"):
+        checkpoint.save_checkpoint(path, {"n": torch.nn.Linear(3, 2)}, {}, {"images": 9})
+    assert checkpoint.read_progress(path) == {"images": 5}
+    assert [p.name for p in tmp_path.iterdir()] == ["c"]
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "c").write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        checkpoint.read_progress(tmp_path / "c")
+
+
+def test_kernel_distance_is_near_zero_for_one_distribution_and_grows_with_a_shift():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 200, 16))
+    near, far = kernel_distance(a, b), kernel_distance(a, b + 0.5)
+    assert abs(near) < 0.05
+    assert far > 10 * abs(near)
