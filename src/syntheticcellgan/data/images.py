@@ -147,7 +147,7 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
         if image.mode == "RGB" and "sRGB" in ImageCms.getProfileDescription(source):
             return image
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except ImageCms.PyCMSError:
+    except (ImageCms.PyCMSError, OSError):
         return image.convert("RGB")
     assert converted is not None  # None only comes back for in-place conversion
     return converted

@@ -188,6 +188,13 @@ def _assign(manifest: Manifest, units: list[list[int]], shares: dict[str, float]
         (name,) = types[unit]
         parts[unit] = next((part for part in ("test", "validation") if filled[part][name] < aims[part][name]), "train")
         filled[parts[unit]].update(types[unit])
+    for part in usable if any(record.patient for record in manifest.records) else ():
+        if part not in parts:  # few, large patients: better a part of the wrong size than none
+            giving = max(usable, key=parts.count)
+            unit = min(
+                (unit for unit in order if parts[unit] == giving), key=lambda unit: (len(units[unit]), keys[unit])
+            )
+            parts[unit] = part
     return parts
 
 
