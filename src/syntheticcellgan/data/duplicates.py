@@ -3,8 +3,8 @@
 A fingerprint is the brightness gradient (right and down) of a 16×16 grey thumbnail, as a vector of length 1; two
 images are near duplicates if the product of their fingerprints, a correlation, reaches `NEAR`. On 10,907 different
 cells of one laboratory the nearest other cell reached 0.87 at most; copies that were re-encoded, halved in size,
-brightened, shifted by 3 px or cropped by 4 px of 256 stayed above 0.88, nearly all above 0.90
-(benchmarks/near_duplicates.py).
+brightened, cropped by 2 % on each side or shifted by 3 of 256 px all stayed above 0.90
+(docs/results/near_duplicates.json, benchmarks/near_duplicates.py).
 """
 
 from __future__ import annotations

@@ -191,6 +191,8 @@ def _assign(manifest: Manifest, units: list[list[int]], shares: dict[str, float]
     for part in usable if any(record.patient for record in manifest.records) else ():
         if part not in parts:  # few, large patients: better a part of the wrong size than none
             giving = max(usable, key=parts.count)
+            if parts.count(giving) == 1:
+                break
             unit = min(
                 (unit for unit in order if parts[unit] == giving), key=lambda unit: (len(units[unit]), keys[unit])
             )

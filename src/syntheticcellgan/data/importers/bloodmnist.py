@@ -32,13 +32,18 @@ _LARGEST_SIDE = 1024
 
 
 def _find(source: Path) -> Path | None:
-    files = [source] if source.is_file() else sorted(source.glob("*.npz"))
-    for file in files:
-        if file.suffix.lower() == ".npz" and zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                if {"train_images.npy", "train_labels.npy"} <= set(archive.namelist()):
-                    return file
-    return None
+    files = [source] if source.is_file() else sorted([*source.glob("*.npz"), *source.glob("*/*.npz")])
+    found = [file for file in files if _is_set(file)]
+    if len(found) > 1:
+        raise InputError(f"{source} holds {found[0].name} and {found[1].name}; give one of them.")
+    return found[0] if found else None
+
+
+def _is_set(file: Path) -> bool:
+    if file.suffix.lower() != ".npz" or not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return {"train_images.npy", "train_labels.npy"} <= set(archive.namelist())
 
 
 def _items(file: Path) -> Iterator[Item]:
