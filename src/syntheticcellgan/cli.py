@@ -17,6 +17,7 @@ _VERBS = {
     "generate": "Make images of the cell types that you ask for.",
     "bundle": "Show, verify or export a trained bundle.",
     "data": "Check, import or split a data set.",
+    "demo": "Show the bundled model at work, beside real cells.",
 }
 
 

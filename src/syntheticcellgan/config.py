@@ -25,7 +25,8 @@ class GeneratorConfig:
     resolution: int = 64
     mode: Mode = "typed"  # "basic": blind to the type, as published; the translator gives the type
     latent_size: int = 128
-    width: int = 256  # channels at 4×4; halved at each doubling of the side, never below 16
+    width: int = 256  # channels at 4×4; half of it above
+    latent_channels: int = 16  # of the autoencoder, at an eighth of the resolution
     mapping_layers: int = 2
 
 
@@ -41,6 +42,19 @@ class TranslatorConfig:
 
 
 @dataclass(frozen=True)
+class AutoencoderTraining:
+    """How the autoencoder of basic cell images learns."""
+
+    kimg: float = 80.0
+    batch: int = 16
+    learning_rate: float = 8e-4
+    decay_from: float = 0.5
+    perceptual_weight: float = 0.1
+    noise: float = 0.15  # on latents of root mean square 1
+    ema_kimg: float = 1.0
+
+
+@dataclass(frozen=True)
 class LowResolutionTraining:
     """How the low-resolution generator learns."""
 
@@ -49,9 +63,9 @@ class LowResolutionTraining:
     batch: int = 32
     learning_rate: float = 3e-4
     decay_from: float = 0.7  # the learning rate falls linearly to a twentieth over the rest of the run
-    penalty: float = 0.5  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
+    penalty: float = 1.0  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
     penalty_interval: int = 8
-    shift_pixels: int = 4  # random shifts shown to the critic on both players
+    noise: float = 0.1  # added to the latents of both players, root mean square 1
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
     label_fade_kimg: float = 30.0  # the type's influence grows from 0 to 1 over these images (typed)
     ema_kimg: float = 10.0  # half-life of the average of the weights
@@ -88,6 +102,7 @@ class TrainingConfig:
     checkpoint_minutes: float = 5.0
     samples_kimg: float = 25.0  # low resolution; the translator's grids come five times as often
     minimum_images: int = 10  # per type
+    autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
     low_resolution: LowResolutionTraining = field(default_factory=LowResolutionTraining)
     translation: TranslationTraining = field(default_factory=TranslationTraining)
 
@@ -181,6 +196,7 @@ def check_chain(config: ChainConfig, source: str = "configuration") -> ChainConf
         (128 <= config.output_size <= 512, "the output (resolution × scale) can be 128 to 512 pixels"),
         (8 <= g.latent_size <= 1024, "generator.latent_size can be 8 to 1024"),
         (16 <= g.width <= 1024 and g.width % 16 == 0, "generator.width can be 16 to 1024, in steps of 16"),
+        (2 <= g.latent_channels <= 128, "generator.latent_channels can be 2 to 128"),
         (1 <= g.mapping_layers <= 8, "generator.mapping_layers can be 1 to 8"),
         (8 <= t.width <= 256 and t.width % 8 == 0, "translator.width can be 8 to 256, in steps of 8"),
         (1 <= t.noise_channels <= 16, "translator.noise_channels can be 1 to 16"),

@@ -10,7 +10,7 @@ def linear_critic(weight):
     return lambda images: (images * weight).flatten(1).sum(dim=1)
 
 
-@pytest.fixture()
+@pytest.fixture
 def images():
     return torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -54,6 +54,8 @@ def test_wgan_gp_keeps_the_published_settings():
 
 
 def test_a_patch_critic_is_penalised_by_its_mean_value(images):
-    penalty = get_objective("relativistic", 1.0).penalty(lambda x: x.mean(dim=1), images, images, torch.rand(4, 1, 1, 1))
+    penalty = get_objective("relativistic", 1.0).penalty(
+        lambda x: x.mean(dim=1), images, images, torch.rand(4, 1, 1, 1)
+    )
     # mean over 64 patches of the mean over 3 channels: each of 192 gradients is 1/192
     assert penalty.item() == pytest.approx(1 / 192, rel=1e-5)

@@ -17,6 +17,7 @@ SETTINGS = {
     "generator": {"width": 16, "resolution": 32, "latent_size": 8},
     "translator": {"width": 8, "blocks": 1, "scale": 4},
     "checkpoint_minutes": 0.001,
+    "autoencoder": {"kimg": 0.08, "batch": 4},
     "low_resolution": {"kimg": 0.24, "batch": 4, "penalty_interval": 4, "label_fade_kimg": 0.1},
     "translation": {"kimg": 0.12, "paired_kimg": 0.06, "batch": 4, "crop": 64, "penalty_interval": 4},
 }
@@ -31,11 +32,12 @@ def start(data: Path, out: Path, tmp_path: Path) -> subprocess.Popen:
 
 
 def outcome(out: Path) -> dict[str, str]:
-    files = ["low_resolution/last.safetensors", "translation/last.safetensors", "low_resolution/best.safetensors"]
+    stages = ("autoencoder", "low_resolution", "translation")
+    files = [f"{stage}/{kept}.safetensors" for stage in stages for kept in ("last", "best")]
     files += ["bundle/generator.safetensors", "bundle/translator.safetensors"]
     digests = {name: hashlib.sha256(_tensors(out / name)).hexdigest() for name in files}
     # The log holds each step once, as in the undisturbed run; only the times differ.
-    for stage in ("low_resolution", "translation"):
+    for stage in stages:
         lines = [json.loads(line) for line in (out / stage / "log.jsonl").read_text().splitlines()]
         digests[stage] = json.dumps([{k: v for k, v in line.items() if k != "seconds"} for line in lines])
     return digests
@@ -61,7 +63,7 @@ def undisturbed(drawn_cells: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return outcome(folder / "run")
 
 
-@pytest.mark.parametrize(("stage", "images"), [("low_resolution", 40), ("low_resolution", 180), ("translation", 80)])
+@pytest.mark.parametrize(("stage", "images"), [("autoencoder", 40), ("low_resolution", 120), ("translation", 80)])
 def test_killed_and_resumed_equals_undisturbed(undisturbed, drawn_cells, tmp_path, stage, images):
     out = tmp_path / "run"
     process = start(drawn_cells, out, tmp_path)

@@ -39,7 +39,12 @@ if TYPE_CHECKING:
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. low_resolution.objective=wgan-gp."
 )
 @click.option("--seed", type=click.IntRange(0), help="Decides split, weights and every draw. [0]")
-@click.option("--stage", type=click.Choice(["all", "low-resolution", "translation"]), default="all", show_default=True)
+@click.option(
+    "--stage",
+    type=click.Choice(["all", "autoencoder", "low-resolution", "translation"]),
+    default="all",
+    show_default=True,
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs, or CPU processes.")
 @click.option("--name", help="Name of the bundle. [name of the data folder]")
@@ -67,7 +72,7 @@ def train(
     if dry_run:
         guess = runs.estimate(run, prepared)
         click.echo(
-            f"Low resolution: {guess.low_resolution_speed:.0f} images/s; translator: {guess.translation_speed:.1f} crops/s. "
+            "; ".join(f"{stage} {speed:.1f} images/s" for stage, speed in guess.speeds.items()) + ". "
             f"The whole run should take about {_duration(guess.seconds)} and {guess.memory / 2**30:.1f} GiB of memory. "
             "Nothing was written."
         )
@@ -146,6 +151,7 @@ def _for_hours(run: Run, data: Data, hours: float) -> TrainingConfig:
     low, high = training.low_resolution, training.translation
     return replace(
         training,
+        autoencoder=replace(training.autoencoder, kimg=round(training.autoencoder.kimg * factor, 1)),
         low_resolution=replace(low, kimg=round(low.kimg * factor, 1)),
         translation=replace(high, kimg=round(high.kimg * factor, 1), paired_kimg=round(high.paired_kimg * factor, 1)),
     )

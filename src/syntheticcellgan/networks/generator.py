@@ -8,18 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
+from syntheticcellgan.networks.autoencoder import FOLD, Decoder, normalise
 from syntheticcellgan.networks.blocks import Residual, TypeEmbedding, Up, activate, initialise
 
 TYPE_SIZE = 64
 
 
 def channels_at(width: int, side: int) -> int:
-    """Channels at a given side: `width` at 4, halved with each doubling, at least 16."""
-    return max(width * 4 // side, 16)
+    """Channels at a given side: `width` at 4, half of it above."""
+    return width if side == 4 else width // 2
 
 
 class LowResolutionGenerator(nn.Module):
-    """A compute-lean generator: modulated at 4 to 16 pixels, where it is cheap, plain above.
+    """Draws a latent of the autoencoder and decodes it; every block is modulated by noise and type.
 
     In mode `basic` the type is not given to the network at all.
     """
@@ -37,15 +38,13 @@ class LowResolutionGenerator(nn.Module):
         self.first = Residual(g.width, condition)
         self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
         side = 4
-        while side < g.resolution:
+        while side < g.resolution // FOLD:
             side *= 2
-            outputs = channels_at(g.width, side)
-            self.ups.append(Up(channels_at(g.width, side // 2), outputs))
-            # Above 16 pixels a modulation costs more than the convolution that it feeds.
-            conditions = [condition] * (2 if side <= 8 else 1) if side <= 16 else [0]
-            self.blocks.append(nn.ModuleList(Residual(outputs, c) for c in conditions))
-        self.image = nn.Conv2d(channels_at(g.width, side), 3, 3, padding=1)
+            self.ups.append(Up(channels_at(g.width, side // 2), channels_at(g.width, side)))
+            self.blocks.append(nn.ModuleList(Residual(channels_at(g.width, side), condition) for _ in range(3)))
+        self.latent = nn.Conv2d(channels_at(g.width, side), g.latent_channels, 1)
         initialise(self, torch.Generator().manual_seed(seed))
+        self.decoder = Decoder(config)
 
     def map(self, noise: Tensor, types: Tensor, strength: float = 1.0) -> Tensor:
         """noise (N, latent_size), types (N,) int64 → style vectors (N, condition)."""
@@ -56,16 +55,22 @@ class LowResolutionGenerator(nn.Module):
             x = activate(layer(x))
         return x
 
-    def synthesise(self, style: Tensor) -> Tensor:
-        """Style vectors (N, condition) → images (N, 3, R, R), about −1 … 1."""
+    def latents(self, style: Tensor) -> Tensor:
+        """Style vectors (N, condition) → latents (N, latent_channels, R/8, R/8), normalised."""
         x = self.start(style).view(len(style), -1, 4, 4).contiguous(memory_format=torch.channels_last)
         x = self.first(x, style)
         for up, blocks in zip(self.ups, self.blocks, strict=True):
             x = up(x)
             for block in blocks:
                 x = block(x, style)
-        return self.image(activate(x))
+        return normalise(self.latent(activate(x)))
 
-    def forward(self, noise: Tensor, types: Tensor, strength: float = 1.0) -> Tensor:
-        """noise (N, latent_size), types (N,) int64 → images (N, 3, R, R), about −1 … 1."""
-        return self.synthesise(self.map(noise, types, strength))
+    def synthesise(self, style: Tensor) -> Tensor:
+        """Style vectors (N, condition) → images (N, 3, R, R), about −1 … 1."""
+        image: Tensor = self.decoder(self.latents(style))
+        return image
+
+    def forward(self, noise: Tensor, types: Tensor, strength: float = 1.0, decode: bool = True) -> Tensor:
+        """noise (N, latent_size), types (N,) int64 → images (N, 3, R, R), about −1 … 1, or latents."""
+        style = self.map(noise, types, strength)
+        return self.synthesise(style) if decode else self.latents(style)

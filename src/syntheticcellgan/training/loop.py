@@ -58,6 +58,15 @@ def learning_rate_factor(progress: float, decay_from: float) -> float:
     return 1.0 - 0.95 * min((progress - decay_from) / max(1 - decay_from, 1e-9), 1.0)
 
 
+def set_rate(optimizers: Mapping[str, torch.optim.Optimizer], rate: float, progress: float, decay_from: float) -> float:
+    """Give every optimizer the learning rate that belongs to `progress` in [0, 1], and return it."""
+    rate *= learning_rate_factor(progress, decay_from)
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+    return rate
+
+
 def run_stage(
     stage: Stage,
     folder: Path,

@@ -1,4 +1,4 @@
-"""Stage one: the Wasserstein-style game of the low-resolution generator against its critic."""
+"""Stage one: the low-resolution generator against its critic, in the latent space of the autoencoder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from syntheticcellgan.config import ChainConfig, LowResolutionTraining
+from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.generator import LowResolutionGenerator
-from syntheticcellgan.training.augment import recolour, shift
+from syntheticcellgan.training.augment import recolour
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
-from syntheticcellgan.training.loop import learning_rate_factor
+from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.randomness import torch_generator
 from syntheticcellgan.training.selection import HeldOutScore
@@ -30,7 +31,14 @@ class LowResolutionStage:
     name = "low-resolution"
 
     def __init__(
-        self, fabric: Fabric, chain: ChainConfig, training: LowResolutionTraining, seed: int, feed: Feed, held_out: Feed
+        self,
+        fabric: Fabric,
+        chain: ChainConfig,
+        training: LowResolutionTraining,
+        seed: int,
+        feed: Feed,
+        held_out: Feed,
+        autoencoder: Autoencoder,
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
@@ -39,12 +47,14 @@ class LowResolutionStage:
         self.samples_every = max(self.total_images // 16, self.batch)
         self.objective = get_objective(training.objective, training.penalty)
         generator = LowResolutionGenerator(chain, seed).to(memory_format=torch.channels_last)
+        generator.decoder.load_state_dict(autoencoder.decoder.state_dict())
+        generator.decoder.requires_grad_(False)
+        self.encoder = fabric.to_device(autoencoder.encoder.to(memory_format=torch.channels_last).requires_grad_(False))
         critic = Critic(chain, seed + 1).to(memory_format=torch.channels_last)
         self.ema = Ema(generator, training.ema_kimg * 1000)
+        learnt = [p for p in generator.parameters() if p.requires_grad]
         adam = {"lr": training.learning_rate, "betas": self.objective.betas}
-        self.generator, self.generator_optimizer = fabric.setup(
-            generator, torch.optim.Adam(generator.parameters(), **adam)
-        )
+        self.generator, self.generator_optimizer = fabric.setup(generator, torch.optim.Adam(learnt, **adam))
         self.critic, self.critic_optimizer = fabric.setup(critic, torch.optim.Adam(critic.parameters(), **adam))
         fabric.to_device(self.ema.module)
         self.modules = {"generator": generator, "critic": critic, "average": self.ema.module}
@@ -52,11 +62,7 @@ class LowResolutionStage:
         self._score: HeldOutScore | None = None
 
     def set_learning_rate(self, progress: float) -> float:
-        rate = self.training.learning_rate * learning_rate_factor(progress, self.training.decay_from)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        return rate
+        return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
 
     def step(self, index: int) -> dict[str, float]:
         chance = torch_generator(self.seed, "low-resolution", index, self.fabric.global_rank)
@@ -67,10 +73,11 @@ class LowResolutionStage:
 
         # The critic moves at every step, the generator at every `critic_steps`-th (n_critic of Gulrajani et al.).
         noise = self.fabric.to_device(torch.randn(self.batch, self.chain.generator.latent_size, generator=chance))
-        shown = self._augment(real, chance)
         generator_moves = (index + 1) % self.objective.critic_steps == 0
+        with torch.no_grad():
+            shown = self._blurred(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
         with torch.set_grad_enabled(generator_moves):
-            fake = self._augment(self.generator(noise, types, strength), chance)
+            fake = self._blurred(self.generator(noise, types, strength, decode=False), chance)
         self.critic.requires_grad_(True)
         real_value, fake_value = self.critic(shown, types, strength), self.critic(fake.detach(), types, strength)
         loss = self.objective.critic_loss(real_value, fake_value)
@@ -96,9 +103,10 @@ class LowResolutionStage:
             self.ema.update(self.generator.module, self.batch * self.objective.critic_steps, (index + 1) * self.batch)
         return losses
 
-    def _augment(self, images: Tensor, chance: torch.Generator) -> Tensor:
-        images = shift(images, self.training.shift_pixels, chance)
-        return recolour(images, self.training.colour_augmentation, chance)
+    def _blurred(self, latent: Tensor, chance: torch.Generator) -> Tensor:
+        """Latents with the little noise that the decoder was taught to forgive: it smooths both players' distributions."""
+        noise = self.fabric.to_device(torch.randn(latent.shape, generator=chance))
+        return latent + self.training.noise * noise
 
     @torch.no_grad()
     def samples(self, cell_type: int, count: int) -> Tensor:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning_fabric import Fabric
 
 from syntheticcellgan import __version__
@@ -19,14 +20,17 @@ from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict, to_d
 from syntheticcellgan.data.manifest import Manifest, read_manifest
 from syntheticcellgan.data.splits import Split, read_split, split_manifest, write_split
 from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.networks.autoencoder import Autoencoder
+from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.training.autoencoding import AutoencoderStage
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
 from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
 from syntheticcellgan.training.translation import TranslationStage
 
-StageName = Literal["low-resolution", "translation"]
-STAGES: tuple[StageName, ...] = ("low-resolution", "translation")
+StageName = Literal["autoencoder", "low-resolution", "translation"]
+STAGES: tuple[StageName, ...] = ("autoencoder", "low-resolution", "translation")
 
 
 @dataclass(frozen=True)
@@ -144,37 +148,53 @@ def make_fabric(hardware: Hardware, devices: int = 1) -> Fabric:
     return fabric
 
 
-def build_stage(name: StageName, fabric: Fabric, run: Run, data: Data, out: Path) -> tuple[Stage, int | None]:
-    """The stage and the number of images at which it must stop for want of the other (None: at its end)."""
+def build_stage(
+    name: StageName, fabric: Fabric, run: Run, data: Data, out: Path, timing: bool = False
+) -> tuple[Stage, int | None]:
+    """The stage and the number of images at which it must stop for want of another stage (None: at its end).
+
+    With `timing` the low-resolution stage accepts an autoencoder that has learnt nothing.
+    """
     chain, training = run.chain, run.training
     cache = out / "cache"
 
     def feed(part: str, size: int) -> Feed:
         return Feed(data.part(part), chain.cell_types, size, training.seed, cache if size <= 128 else None)
 
-    size = chain.generator.resolution
+    size, seed = chain.generator.resolution, training.seed
+    if name == "autoencoder":
+        return AutoencoderStage(
+            fabric, chain, training.autoencoder, seed, feed("train", size), feed("validation", size)
+        ), None
     if name == "low-resolution":
+        autoencoder = Autoencoder(chain)
+        if finished(run, out, ("autoencoder",)):
+            load_best(stage_folder(out, "autoencoder"), {"average": autoencoder})
+        elif not timing:
+            raise InputError(
+                f"{out}: the low-resolution stage needs the finished autoencoder; run --stage autoencoder first."
+            )
         parts = feed("train", size), feed("validation", size)
-        return LowResolutionStage(fabric, chain, training.low_resolution, training.seed, *parts), None
+        return LowResolutionStage(fabric, chain, training.low_resolution, seed, *parts, autoencoder), None
     generator = None
-    if low_resolution_finished(run, out):
-        low, _ = build_stage("low-resolution", fabric, run, data, out)
-        generator = low.modules["average"]
+    if finished(run, out, ("autoencoder", "low-resolution")):
+        generator = LowResolutionGenerator(chain).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         load_best(stage_folder(out, "low-resolution"), {"average": generator})
+        fabric.to_device(generator)
     parts = feed("train", chain.output_size), feed("validation", chain.output_size)
-    stage = TranslationStage(fabric, chain, training.translation, training.seed, *parts, generator)
+    stage = TranslationStage(fabric, chain, training.translation, seed, *parts, generator)
     return stage, None if generator is not None else stage.paired_images
 
 
-def low_resolution_finished(run: Run, out: Path) -> bool:
-    """Whether stage one has seen all its images."""
-    return images_seen(stage_folder(out, "low-resolution")) >= int(run.training.low_resolution.kimg * 1000)
+def finished(run: Run, out: Path, stages: tuple[StageName, ...] = STAGES) -> bool:
+    """Whether these stages have seen all their images."""
+    return all(images_seen(stage_folder(out, name)) >= images_in_all(run.training, name) for name in stages)
 
 
-def finished(run: Run, out: Path) -> bool:
-    """Whether both stages have seen all their images."""
-    translated = images_seen(stage_folder(out, "translation")) >= int(run.training.translation.kimg * 1000)
-    return low_resolution_finished(run, out) and translated
+def images_in_all(training: TrainingConfig, name: StageName) -> int:
+    """How many images a stage is to see."""
+    stages = {"autoencoder": training.autoencoder, "low-resolution": training.low_resolution}
+    return int(stages.get(name, training.translation).kimg * 1000)
 
 
 def stage_folder(out: Path, name: StageName) -> Path:
@@ -186,8 +206,7 @@ def stage_folder(out: Path, name: StageName) -> Path:
 class Estimate:
     """What a run would take on this machine: images per second of each stage, seconds in all, peak memory in bytes."""
 
-    low_resolution_speed: float
-    translation_speed: float
+    speeds: dict[StageName, float]
     seconds: float
     memory: int
 
@@ -197,20 +216,19 @@ def estimate(run: Run, data: Data, steps: int = 4) -> Estimate:
     import tempfile
 
     fabric = make_fabric(run.hardware)
-    speeds = []
+    speeds: dict[StageName, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         few = Data(_few_of_each(data.manifest), data.split)
         for name in STAGES:
-            stage, _ = build_stage(name, fabric, run, few, Path(folder))
+            stage, _ = build_stage(name, fabric, run, few, Path(folder), timing=True)
             stage.step(0)  # the first pays for allocation; it carries a penalty as every sixteenth or eighth does
             start = time.perf_counter()
             for index in range(1, steps + 1):
                 stage.step(index)
-            speeds.append(steps * stage.batch / (time.perf_counter() - start))
-    totals = [run.training.low_resolution.kimg * 1000, run.training.translation.kimg * 1000]
-    seconds = sum(total / speed for total, speed in zip(totals, speeds, strict=True))
+            speeds[name] = steps * stage.batch / (time.perf_counter() - start)
+    seconds = sum(images_in_all(run.training, name) / speed for name, speed in speeds.items())
     # Lazy penalties, grids and held-out scores were seen to add about a fifth.
-    return Estimate(speeds[0], speeds[1], 1.2 * seconds, peak_memory())
+    return Estimate(speeds, 1.2 * seconds, peak_memory())
 
 
 def peak_memory() -> int:

@@ -20,7 +20,7 @@ from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
-from syntheticcellgan.training.loop import learning_rate_factor
+from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.perceptual import Perceptual
 from syntheticcellgan.training.randomness import torch_generator
@@ -73,11 +73,7 @@ class TranslationStage:
         return min(int(self.training.paired_kimg * 1000), self.total_images)
 
     def set_learning_rate(self, progress: float) -> float:
-        rate = self.training.learning_rate * learning_rate_factor(progress, self.training.decay_from)
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-        return rate
+        return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
 
     def step(self, index: int) -> dict[str, float]:
         t = self.training

