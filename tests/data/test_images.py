@@ -151,6 +151,28 @@ def test_truncated_jpeg(tmp_path: Path) -> None:
             read(path)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+def test_random_damage_never_ends_in_another_error(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    two_halves("RGBA" if suffix in ("png", "tif") else "RGB").save(tmp_path / f"good.{suffix}", exif=exif)
+    good = (tmp_path / f"good.{suffix}").read_bytes()
+    rng = np.random.default_rng(0)
+    complaints = []
+    for _ in range(150):
+        damaged = bytearray(good)
+        for place in rng.integers(0, min(len(good), 400), 4):
+            damaged[place] = rng.integers(256)
+        (tmp_path / f"bad.{suffix}").write_bytes(damaged)
+        try:
+            read_image(tmp_path / f"bad.{suffix}")
+        except InputError as error:
+            complaints.append(str(error))
+    assert len(complaints) > 20
+    assert all(f"bad.{suffix}" in complaint for complaint in complaints)
+
+
 @pytest.mark.parametrize("content", [b"not an image, only text\n" * 20, b""])
 def test_text_named_png(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "note.png").write_bytes(content)

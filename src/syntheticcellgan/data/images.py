@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ MIN_SIDE = 16
 
 # Only plain raster formats: Pillow's EPS reader starts an external program.
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM")
+
+# What Pillow's readers raise on damaged files, found by changing bytes at random.
+_DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError, struct.error)
 
 
 @contextmanager
@@ -50,7 +54,7 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         raise InputError(
             f"{name} has more than {MAX_PIXELS // 1_000_000} million pixels; cut single cells out of it first."
         ) from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{name} cannot be opened as an image ({error}); save it anew as PNG or JPEG.") from None
     with image:
         width, height = image.size
@@ -69,7 +73,7 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
             yield image
         except InputError:
             raise
-        except (OSError, ValueError, SyntaxError, EOFError, IndexError) as error:
+        except _DAMAGE as error:
             raise InputError(
                 f"{name} is damaged ({error}); fetch or export it anew, or take it out of the folder."
             ) from None
