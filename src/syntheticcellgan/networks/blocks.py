@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def channels_last(module: M) -> M:
+    """Lay the weights out as CPUs and tensor cores read them fastest."""
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def activate(x: Tensor) -> Tensor:

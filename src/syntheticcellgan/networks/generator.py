@@ -12,6 +12,7 @@ from syntheticcellgan.networks.autoencoder import FOLD, Decoder, normalise
 from syntheticcellgan.networks.blocks import Residual, TypeEmbedding, Up, activate, initialise
 
 TYPE_SIZE = 64
+BLOCKS = 3  # residual blocks at each side above 4
 
 
 def channels_at(width: int, side: int) -> int:
@@ -36,12 +37,13 @@ class LowResolutionGenerator(nn.Module):
         self.mapping = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.start = nn.Linear(condition, g.width * 16)
         self.first = Residual(g.width, condition)
-        self.ups, self.blocks = nn.ModuleList(), nn.ModuleList()
+        self.ups = nn.ModuleList()
+        self.blocks = nn.ModuleList()
         side = 4
         while side < g.resolution // FOLD:
             side *= 2
             self.ups.append(Up(channels_at(g.width, side // 2), channels_at(g.width, side)))
-            self.blocks.append(nn.ModuleList(Residual(channels_at(g.width, side), condition) for _ in range(3)))
+            self.blocks.extend(Residual(channels_at(g.width, side), condition) for _ in range(BLOCKS))
         self.latent = nn.Conv2d(channels_at(g.width, side), g.latent_channels, 1)
         initialise(self, torch.Generator().manual_seed(seed))
         self.decoder = Decoder(config)
@@ -59,9 +61,9 @@ class LowResolutionGenerator(nn.Module):
         """Style vectors (N, condition) → latents (N, latent_channels, R/8, R/8), normalised."""
         x = self.start(style).view(len(style), -1, 4, 4).contiguous(memory_format=torch.channels_last)
         x = self.first(x, style)
-        for up, blocks in zip(self.ups, self.blocks, strict=True):
+        for i, up in enumerate(self.ups):
             x = up(x)
-            for block in blocks:
+            for block in self.blocks[i * BLOCKS : (i + 1) * BLOCKS]:
                 x = block(x, style)
         return normalise(self.latent(activate(x)))
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from torch import nn
 
 from syntheticcellgan.config import AutoencoderTraining, ChainConfig
 from syntheticcellgan.networks.autoencoder import FOLD, Autoencoder
+from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
@@ -33,14 +36,14 @@ class AutoencoderStage:
         self.batch = training.batch
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 8, self.batch)
-        network = Autoencoder(chain, seed + 4).to(memory_format=torch.channels_last)
+        network = channels_last(Autoencoder(chain, seed + 4))
         self.ema = Ema(network, training.ema_kimg * 1000)
-        self.perceptual = fabric.to_device(Perceptual().to(memory_format=torch.channels_last))
+        self.perceptual = fabric.to_device(channels_last(Perceptual()))
         adam = torch.optim.Adam(network.parameters(), lr=training.learning_rate, betas=(0.9, 0.99))
         self.network, self.optimizer = fabric.setup(network, adam)
         fabric.to_device(self.ema.module)
-        self.modules = {"autoencoder": network, "average": self.ema.module}
-        self.optimizers = {"autoencoder": self.optimizer.optimizer}
+        self.modules: Mapping[str, nn.Module] = {"autoencoder": network, "average": self.ema.module}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {"autoencoder": self.optimizer.optimizer}
 
     def set_learning_rate(self, progress: float) -> float:
         return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
@@ -79,7 +82,8 @@ class AutoencoderStage:
         """Mean absolute error on held-out images; NaN where nothing was held out."""
         errors = []
         for t in range(len(self.chain.cell_types)):
-            for real in map(self.fabric.to_device, self.held_out.first(t).split(32)):
+            for real in self.held_out.first(t).split(32):
+                real = self.fabric.to_device(real)
                 made = self.ema.module(real, self._noise(len(real), torch_generator(self.seed, "held-out", t)))
                 errors.append(F.l1_loss(made, real).item())
         return sum(errors) / len(errors) if errors else float("nan")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
 
+M = TypeVar("M", bound=nn.Module)
 
-class Ema:
+
+class Ema(Generic[M]):
     """`module` is the averaged copy; its half-life is `half_life` images, at most a twentieth of the images seen."""
 
-    def __init__(self, module: nn.Module, half_life: float) -> None:
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+    def __init__(self, module: M, half_life: float) -> None:
+        self.module: M = copy.deepcopy(module).eval().requires_grad_(False)
         self.half_life = half_life
 
     @torch.no_grad()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig, LowResolutionTraining
 from syntheticcellgan.networks.autoencoder import Autoencoder
+from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.training.augment import recolour
@@ -46,19 +49,22 @@ class LowResolutionStage:
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 16, self.batch)
         self.objective = get_objective(training.objective, training.penalty)
-        generator = LowResolutionGenerator(chain, seed).to(memory_format=torch.channels_last)
+        generator = channels_last(LowResolutionGenerator(chain, seed))
         generator.decoder.load_state_dict(autoencoder.decoder.state_dict())
         generator.decoder.requires_grad_(False)
-        self.encoder = fabric.to_device(autoencoder.encoder.to(memory_format=torch.channels_last).requires_grad_(False))
-        critic = Critic(chain, seed + 1).to(memory_format=torch.channels_last)
+        self.encoder = fabric.to_device(channels_last(autoencoder.encoder).requires_grad_(False))
+        critic = channels_last(Critic(chain, seed + 1))
         self.ema = Ema(generator, training.ema_kimg * 1000)
         learnt = [p for p in generator.parameters() if p.requires_grad]
-        adam = {"lr": training.learning_rate, "betas": self.objective.betas}
-        self.generator, self.generator_optimizer = fabric.setup(generator, torch.optim.Adam(learnt, **adam))
-        self.critic, self.critic_optimizer = fabric.setup(critic, torch.optim.Adam(critic.parameters(), **adam))
+        adam = partial(torch.optim.Adam, lr=training.learning_rate, betas=self.objective.betas)
+        self.generator, self.generator_optimizer = fabric.setup(generator, adam(learnt))
+        self.critic, self.critic_optimizer = fabric.setup(critic, adam(critic.parameters()))
         fabric.to_device(self.ema.module)
-        self.modules = {"generator": generator, "critic": critic, "average": self.ema.module}
-        self.optimizers = {"generator": self.generator_optimizer.optimizer, "critic": self.critic_optimizer.optimizer}
+        self.modules: Mapping[str, nn.Module] = {"generator": generator, "critic": critic, "average": self.ema.module}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": self.generator_optimizer.optimizer,
+            "critic": self.critic_optimizer.optimizer,
+        }
         self._score: HeldOutScore | None = None
 
     def set_learning_rate(self, progress: float) -> float:

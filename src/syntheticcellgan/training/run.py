@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from lightning_fabric import Fabric
 
 from syntheticcellgan import __version__
@@ -21,6 +20,7 @@ from syntheticcellgan.data.manifest import Manifest, read_manifest
 from syntheticcellgan.data.splits import Split, read_split, split_manifest, write_split
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.networks.autoencoder import Autoencoder
+from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.training.autoencoding import AutoencoderStage
 from syntheticcellgan.training.feed import Feed
@@ -72,8 +72,10 @@ def prepare_data(folder: str | Path, training: TrainingConfig, out: Path) -> Dat
     path = out / "split.json"
     if path.exists():
         return Data(manifest, read_split(path))
-    fractions = {"validation": training.validation_fraction, "test": training.test_fraction}
-    return Data(manifest, split_manifest(manifest, **fractions, seed=training.seed))
+    split = split_manifest(
+        manifest, validation=training.validation_fraction, test=training.test_fraction, seed=training.seed
+    )
+    return Data(manifest, split)
 
 
 def keep_split(data: Data, out: Path) -> None:
@@ -178,7 +180,7 @@ def build_stage(
         return LowResolutionStage(fabric, chain, training.low_resolution, seed, *parts, autoencoder), None
     generator = None
     if finished(run, out, ("autoencoder", "low-resolution")):
-        generator = LowResolutionGenerator(chain).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        generator = channels_last(LowResolutionGenerator(chain)).eval().requires_grad_(False)
         load_best(stage_folder(out, "low-resolution"), {"average": generator})
         fabric.to_device(generator)
     parts = feed("train", chain.output_size), feed("validation", chain.output_size)
@@ -193,8 +195,12 @@ def finished(run: Run, out: Path, stages: tuple[StageName, ...] = STAGES) -> boo
 
 def images_in_all(training: TrainingConfig, name: StageName) -> int:
     """How many images a stage is to see."""
-    stages = {"autoencoder": training.autoencoder, "low-resolution": training.low_resolution}
-    return int(stages.get(name, training.translation).kimg * 1000)
+    kimg = {
+        "autoencoder": training.autoencoder.kimg,
+        "low-resolution": training.low_resolution.kimg,
+        "translation": training.translation.kimg,
+    }
+    return int(kimg[name] * 1000)
 
 
 def stage_folder(out: Path, name: StageName) -> Path:

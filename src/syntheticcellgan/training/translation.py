@@ -6,6 +6,8 @@ half of each batch comes from the low-resolution generator, so that training see
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig, TranslationTraining
+from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.networks.translator import Translator
@@ -53,18 +56,19 @@ class TranslationStage:
         self.samples_every = max(self.total_images // 16, self.batch)
         self.scale = chain.translator.scale
         self.objective = get_objective(training.objective, training.penalty)
-        translator = Translator(chain, seed + 2).to(memory_format=torch.channels_last)
-        critic = PatchCritic(chain, seed + 3).to(memory_format=torch.channels_last)
+        translator = channels_last(Translator(chain, seed + 2))
+        critic = channels_last(PatchCritic(chain, seed + 3))
         self.ema = Ema(translator, training.ema_kimg * 1000)
-        self.perceptual = fabric.to_device(Perceptual().to(memory_format=torch.channels_last))
-        adam = {"lr": training.learning_rate, "betas": self.objective.betas}
-        self.translator, self.translator_optimizer = fabric.setup(
-            translator, torch.optim.Adam(translator.parameters(), **adam)
-        )
-        self.critic, self.critic_optimizer = fabric.setup(critic, torch.optim.Adam(critic.parameters(), **adam))
+        self.perceptual = fabric.to_device(channels_last(Perceptual()))
+        adam = partial(torch.optim.Adam, lr=training.learning_rate, betas=self.objective.betas)
+        self.translator, self.translator_optimizer = fabric.setup(translator, adam(translator.parameters()))
+        self.critic, self.critic_optimizer = fabric.setup(critic, adam(critic.parameters()))
         fabric.to_device(self.ema.module)
-        self.modules = {"translator": translator, "critic": critic, "average": self.ema.module}
-        self.optimizers = {"translator": self.translator_optimizer.optimizer, "critic": self.critic_optimizer.optimizer}
+        self.modules: Mapping[str, nn.Module] = {"translator": translator, "critic": critic, "average": self.ema.module}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "translator": self.translator_optimizer.optimizer,
+            "critic": self.critic_optimizer.optimizer,
+        }
         self._score: HeldOutScore | None = None
 
     @property
