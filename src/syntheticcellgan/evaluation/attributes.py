@@ -210,10 +210,12 @@ def compare_attributes(
         for score in predictors.scores:
             left, right = predicted[0][score.attribute][mine], predicted[1][score.attribute][others]
             for value in score.values:
-                shares = [wilson(int((side == value).sum()), len(side)) for side in (left, right)]
-                apart = shares[0].high < shares[1].low or shares[1].high < shares[0].low
+                ours, theirs = (wilson(int((side == value).sum()), len(side)) for side in (left, right))
+                apart = ours.high < theirs.low or theirs.high < ours.low
                 rows.append(
-                    AttributeShare(cell_type, score.attribute, value, len(left), len(right), *shares, differs=apart)
+                    AttributeShare(
+                        cell_type, score.attribute, value, len(left), len(right), ours, theirs, differs=apart
+                    )
                 )
     return tuple(rows)
 

@@ -1,0 +1,328 @@
+"""Utility: what a classifier that learnt from synthetic cells knows about real ones.
+
+    measure_utility(train_real, test_real, synthetic, other_laboratories={}, settings=STANDARD) -> UtilityReport
+
+- Trained on real, on synthetic, on both; tested on held-out real cells and on other laboratories' sets. Trained on
+  synthetic, tested on real is TSTR (Esteban et al. 2017); its ratio to trained on real is the headline figure.
+- Trained on real, tested on synthetic: whether synthetic cells look like their types.
+- Low-data curves: few real cells per type, with no augmentation, classic augmentation, synthetic cells, and both.
+  Fair only if the generator itself was trained on no more real cells than that; the caller knows.
+
+Intervals, 95 %: percentiles of a bootstrap that draws the test images anew within each type and, at once, the seeds, so
+that both kinds of chance are in them. Each seed leaves another random tenth of the training images out and starts the
+network afresh. Ratios are paired: numerator and denominator see the same draws.
+The caller must not give features that the generator was trained with.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.evaluation.answers import Assessment, assess
+from syntheticcellgan.evaluation.classifiers import Classifier, ConvNet, Labelled, LinearProbe
+from syntheticcellgan.evaluation.intervals import Interval
+
+MINIMUM_TRAIN, MINIMUM_TEST = 10, 10  # cells per type; a type with fewer on any side is left out
+HELD_OUT = "held-out real"
+ARMS = ("none", "classic", "synthetic", "both")
+
+
+@dataclass(frozen=True)
+class UtilitySettings:
+    """How much is spent. effort scales the steps of the network; low_data: real cells per type."""
+
+    seeds: int = 5
+    effort: float = 1.0
+    low_data: tuple[int, ...] = (10, 25, 50, 100)
+    low_data_seeds: int = 3
+    low_data_effort: float = 0.5
+    draws: int = 500  # of the bootstrap
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.seeds, self.low_data_seeds, self.draws) < 1 or min(self.effort, self.low_data_effort) <= 0:
+            raise InputError("utility needs at least one seed and one draw, and an effort greater than 0")
+        if any(n < 1 for n in self.low_data):
+            raise InputError(f"low_data must be numbers of cells greater than 0, not {self.low_data}")
+
+
+STANDARD = UtilitySettings()
+QUICK = UtilitySettings(seeds=2, effort=0.3, low_data=(10, 50), low_data_seeds=1, low_data_effort=0.2, draws=200)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One classifier, trained on one set, tested on another. n_train: cells before a tenth is left out.
+
+    types: of the classifier. recall: per type in the test set. confusion: rows truth, columns answer, in `types`,
+    number of test cells averaged over the seeds; rows of types that the test set lacks are 0.
+    """
+
+    classifier: str
+    trained_on: str
+    tested_on: str
+    n_train: int
+    n_test: int
+    seeds: int
+    balanced_accuracy: Interval
+    macro_f1: Interval
+    recall: dict[str, Interval]
+    types: tuple[str, ...]
+    confusion: tuple[tuple[float, ...], ...]
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Balanced accuracy on a test set after training on `trained_on`, over that after training on real cells."""
+
+    classifier: str
+    trained_on: str
+    tested_on: str
+    ratio: Interval
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class LowDataPoint:
+    """One point of a low-data curve, tested on held-out real cells. arm: one of ARMS. gain: over "none", paired."""
+
+    classifier: str
+    per_type: int
+    arm: str
+    n_test: int
+    seeds: int
+    balanced_accuracy: Interval
+    gain: Interval
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class UtilityReport:
+    """All of it. left_out: types or steps that were passed over, each with its reason."""
+
+    types: tuple[str, ...]
+    scores: tuple[Score, ...]
+    ratios: tuple[Ratio, ...]
+    low_data: tuple[LowDataPoint, ...]
+    left_out: dict[str, str]
+    settings: UtilitySettings
+    seconds: float
+
+    def score(self, classifier: str, trained_on: str, tested_on: str = HELD_OUT) -> Score:
+        for score in self.scores:
+            if (score.classifier, score.trained_on, score.tested_on) == (classifier, trained_on, tested_on):
+                return score
+        raise KeyError((classifier, trained_on, tested_on))
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def measure_utility(
+    train_real: Labelled,
+    test_real: Labelled,
+    synthetic: Labelled,
+    *,
+    other_laboratories: Mapping[str, Labelled] | None = None,
+    classifiers: Sequence[Classifier] | None = None,
+    settings: UtilitySettings = STANDARD,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> UtilityReport:
+    """The whole protocol; see the top of this module. `progress` gets (fits done, fits in all, what comes next).
+
+    Types are matched by name; those with too few cells in any of the three sets are left out and named. Test sets of
+    other laboratories count only types that the classifier knows. InputError: fewer than two types remain.
+    """
+    began = time.perf_counter()
+    types, left_out = _shared_types(train_real, test_real, synthetic)
+    real, test, made = (data.of_types(types) for data in (train_real, test_real, synthetic))
+    kinds: Sequence[Classifier] = (ConvNet(), LinearProbe()) if classifiers is None else classifiers
+    tests = {HELD_OUT: test}
+    for name, data in (other_laboratories or {}).items():
+        if name in (HELD_OUT, "synthetic"):
+            raise InputError(f"a laboratory cannot be called {name!r}: give it another name")
+        known = data.of_types(types)
+        if len(known) < MINIMUM_TEST or len(known.types) < 2:
+            left_out[name] = f"{len(known)} cells of known types; {MINIMUM_TEST} cells of two types needed"
+        else:
+            tests[name] = known
+    sizes = [n for n in settings.low_data if n <= min(real.labels.count(name) for name in types)]
+    for n in sorted(set(settings.low_data) - set(sizes)):
+        left_out[f"low-data, {n} per type"] = "not all types have that many real cells to train on"
+    steps = _Steps(_fits(kinds, sizes, settings), progress)
+    scores: list[Score] = []
+    ratios: list[Ratio] = []
+    points: list[LowDataPoint] = []
+    for kind in kinds:
+        told, compared = _train_and_test(kind, types, real, made, tests, settings, steps)
+        scores += told
+        ratios += compared
+        points += _low_data(kind, types, real, made, test, sizes, settings, steps)
+    return UtilityReport(
+        types, tuple(scores), tuple(ratios), tuple(points), left_out, settings, time.perf_counter() - began
+    )
+
+
+class _Steps:
+    """Counts fits and tells of them."""
+
+    def __init__(self, total: int, progress: Callable[[int, int, str], None] | None) -> None:
+        self._done, self._total, self._progress = 0, total, progress
+
+    def next(self, what: str) -> None:
+        if self._progress is not None:
+            self._progress(self._done, self._total, what)
+        self._done += 1
+
+
+def _fits(kinds: Sequence[Classifier], sizes: Sequence[int], settings: UtilitySettings) -> int:
+    low_data = sum(settings.low_data_seeds * len(sizes) * len(_arms(kind)) for kind in kinds)
+    return 3 * settings.seeds * len(kinds) + low_data
+
+
+def _arms(kind: Classifier) -> tuple[str, ...]:
+    """Without images there is nothing to augment classically: the probe has two arms."""
+    return ARMS if kind.augments else ("none", "synthetic")
+
+
+def _shared_types(train: Labelled, test: Labelled, synthetic: Labelled) -> tuple[tuple[str, ...], dict[str, str]]:
+    kept, left_out = [], {}
+    for name in sorted({*train.types, *test.types, *synthetic.types}):
+        counts = {
+            "real to train on": (train.labels.count(name), MINIMUM_TRAIN),
+            "real to test on": (test.labels.count(name), MINIMUM_TEST),
+            "synthetic": (synthetic.labels.count(name), MINIMUM_TRAIN),
+        }
+        short = [f"{n} {what}, {least} needed" for what, (n, least) in counts.items() if n < least]
+        if short:
+            left_out[name] = "; ".join(short)
+        else:
+            kept.append(name)
+    if len(kept) < 2:
+        raise InputError(
+            f"utility needs two types with {MINIMUM_TRAIN} real cells to train on, {MINIMUM_TEST} to test on and "
+            f"{MINIMUM_TRAIN} synthetic ones; there are {len(kept)}"
+        )
+    return tuple(kept), left_out
+
+
+def _train_and_test(
+    kind: Classifier,
+    types: tuple[str, ...],
+    real: Labelled,
+    synthetic: Labelled,
+    tests: Mapping[str, Labelled],
+    settings: UtilitySettings,
+    steps: _Steps,
+) -> tuple[list[Score], list[Ratio]]:
+    scores, ratios = [], []
+    answered: dict[tuple[str, str], Assessment] = {}
+    for trained_on, parts in (("real", [real]), ("synthetic", [synthetic]), ("both", [real, synthetic])):
+        own_tests = {**tests, "synthetic": synthetic} if trained_on == "real" else tests
+        answers: dict[str, list[np.ndarray]] = {name: [] for name in own_tests}
+        for seed in range(settings.seeds):
+            steps.next(f"{kind.name}, trained on {trained_on}, seed {seed + 1} of {settings.seeds}")
+            rng = np.random.default_rng([settings.seed, seed])
+            fewer = [_without_a_tenth(part, rng) for part in parts]
+            predict = kind.fit(fewer, types, settings.seed + seed, augment=True, effort=settings.effort)
+            for name, data in own_tests.items():
+                answers[name].append(predict(data))
+        n_train = sum(len(part) for part in parts)
+        for name, data in own_tests.items():
+            found = assess(data.codes(types), np.stack(answers[name]), len(types), settings.draws, settings.seed)
+            answered[trained_on, name] = found
+            scores.append(_score(kind.name, trained_on, name, n_train, found, types))
+            if trained_on != "real":
+                ratios.append(Ratio(kind.name, trained_on, name, found.ratio(answered["real", name])))
+    return scores, ratios
+
+
+def _without_a_tenth(data: Labelled, rng: np.random.Generator) -> Labelled:
+    """A random nine tenths of each type, rounded up."""
+    labels = np.array(data.labels)
+    kept = []
+    for name in data.types:
+        own = rng.permutation(np.flatnonzero(labels == name))
+        kept.append(own[: math.ceil(0.9 * len(own))])
+    return data.select(np.sort(np.concatenate(kept)))
+
+
+def _score(
+    classifier: str, trained_on: str, tested_on: str, n_train: int, found: Assessment, types: tuple[str, ...]
+) -> Score:
+    present = found.confusion.sum(axis=1) > 0
+    return Score(
+        classifier,
+        trained_on,
+        tested_on,
+        n_train,
+        found.n,
+        found.seeds,
+        found.interval("balanced_accuracy"),
+        found.interval("macro_f1"),
+        {name: found.recall(k) for k, name in enumerate(types) if present[k]},
+        types,
+        tuple(tuple(round(float(x), 3) for x in row) for row in found.confusion),
+    )
+
+
+def _low_data(
+    kind: Classifier,
+    types: tuple[str, ...],
+    real: Labelled,
+    synthetic: Labelled,
+    test: Labelled,
+    sizes: Sequence[int],
+    settings: UtilitySettings,
+    steps: _Steps,
+) -> list[LowDataPoint]:
+    truth, labels = test.codes(types), np.array(real.labels)
+    points = []
+    for per_type in sizes:
+        answers: dict[str, list[np.ndarray]] = {arm: [] for arm in _arms(kind)}
+        for seed in range(settings.low_data_seeds):
+            # The same few cells for every arm, and those of a smaller size within those of a larger.
+            rng = np.random.default_rng([settings.seed, 1, seed])
+            chosen = [rng.permutation(np.flatnonzero(labels == name))[:per_type] for name in types]
+            few = real.select(np.concatenate(chosen))
+            for arm in answers:
+                steps.next(f"{kind.name}, {per_type} real cells per type, augmentation: {arm}")
+                parts = [few, synthetic] if arm in ("synthetic", "both") else [few]
+                predict = kind.fit(
+                    parts,
+                    types,
+                    settings.seed + seed,
+                    augment=arm in ("classic", "both"),
+                    effort=settings.low_data_effort,
+                )
+                answers[arm].append(predict(test))
+        found = {
+            arm: assess(truth, np.stack(rows), len(types), settings.draws, settings.seed)
+            for arm, rows in answers.items()
+        }
+        points += [
+            LowDataPoint(
+                kind.name,
+                per_type,
+                arm,
+                result.n,
+                result.seeds,
+                result.interval("balanced_accuracy"),
+                result.gain(found["none"]),
+            )
+            for arm, result in found.items()
+        ]
+    return points
