@@ -1,0 +1,253 @@
+"""Copies: are synthetic images nearer to training images than real cells are that nobody trained on?
+
+    Fingerprints.of(training, held_out) -> Fingerprints      # written into a bundle: .save(path), Fingerprints.load(path)
+    find_copies(synthetic, fingerprints) -> CopyReport       # needs the fingerprints only, not the training images
+    judge(nearest, fingerprints) -> CopyReport               # the same, from neighbours already found
+
+Each synthetic image gets its nearest training image in the space of `fingerprint.py`. The yardstick is the same
+distance for real cells held out of training: it says how alike different cells are in this stain and magnification.
+A generator that does not copy gives images that are no nearer to the training images than those.
+
+Two thresholds are read off the held-out distances: their 1st percentile, beyond which 1 % of the images lie without any
+copying, and the smallest. For each: the share of synthetic images beyond it with its interval (Wilson), the share that
+chance puts there, and the exact probability that chance alone puts as many there. If synthetic and held-out images are
+equally near, then of N synthetic images the number below the j-th of n held-out distances is beta-binomial,
+BetaBinomial(N, j, n + 1 − j): all orders of the N + n distances are equally probable.
+
+Held-out cells may come from donors of the training images (data sets without donor identifiers, such as
+pbc_barcelona, are split by image); the yardstick is then a little too lenient, never too strict.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import betabinom
+
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.evaluation.batches import ImageSource
+from syntheticcellgan.evaluation.fingerprint import DIM, Nearest, Progress, fingerprint, nearest, views
+from syntheticcellgan.evaluation.intervals import Interval, wilson
+
+MINIMUM_BASELINE = 100
+"""Distances of real cells below which there is no 1st percentile."""
+
+MINIMUM_SYNTHETIC = 20
+"""Synthetic images below which no share is given."""
+
+_FORMAT = 1
+_ALPHA = 0.005  # at each of two thresholds: a false alarm in at most 1 % of clean sets
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What a bundle keeps of its training images.
+
+    descriptors: (M, DIM) float16, in the order of the training images.
+    baseline: (B,) float32, distances of real cells to their nearest training image, 0 … 1: first those of the
+        `held_out` cells, then those of training images to their nearest other training image.
+    held_out: how many of the baseline are held-out cells.
+    """
+
+    descriptors: np.ndarray
+    baseline: np.ndarray
+    held_out: int
+
+    def __post_init__(self) -> None:
+        good = (
+            self.descriptors.ndim == 2
+            and self.descriptors.shape[1] == DIM
+            and self.descriptors.dtype == np.float16
+            and self.baseline.ndim == 1
+            and self.baseline.dtype == np.float32
+            and 0 <= self.held_out <= len(self.baseline)
+            and bool(np.isfinite(self.descriptors).all() and np.isfinite(self.baseline).all())
+        )
+        if not good:
+            raise InputError("These fingerprints do not have the form that this version writes; make them anew.")
+
+    @classmethod
+    def of(
+        cls, training: Sequence[Any], held_out: ImageSource = (), *, seed: int = 0, progress: Progress | None = None
+    ) -> Fingerprints:
+        """Fingerprints of the `training` images and the distances of the `held_out` ones to them.
+
+        training: paths or (H, W, 3) uint8 arrays. held_out: likewise, real cells of the same kind, not trained on.
+        With fewer than 100 held-out cells, up to 500 training images (drawn by `seed`) join the yardstick, each
+        compared with the *other* training images. InputError if that does not make 100 either.
+        progress: called with the number of images described or compared since the last call.
+        """
+        descriptors = fingerprint(training, progress=progress)
+        parts = [1 - nearest(views(held_out, progress), descriptors, progress=progress).similarity]
+        count = len(parts[0])
+        if count < MINIMUM_BASELINE:
+            if len(descriptors) < MINIMUM_BASELINE - count:
+                raise InputError(
+                    f"{count} held-out and {len(descriptors)} training images are too few to say how near different "
+                    f"cells are; at least {MINIMUM_BASELINE} together are needed."
+                )
+            drawn = np.sort(np.random.default_rng(seed).permutation(len(descriptors))[:500])
+            left_out = views([training[i] for i in drawn], progress)
+            parts.append(1 - nearest(left_out, descriptors, own=drawn, progress=progress).similarity)
+        return cls(descriptors, np.concatenate(parts).astype(np.float32), count)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write as .npz (no pickle inside); a file half written never takes the place of a whole one."""
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.int64(_FORMAT),
+                descriptors=self.descriptors,
+                baseline=self.baseline,
+                held_out=np.int64(self.held_out),
+            )
+        os.replace(partial, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Fingerprints:
+        """Read what `save` wrote; InputError, naming the file, if it is anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                if int(held["format"]) != _FORMAT:
+                    raise InputError("it was written by another version")
+                return cls(held["descriptors"], held["baseline"], int(held["held_out"]))
+        except FileNotFoundError:
+            raise InputError(f"{os.fspath(path)}: no such file; fingerprints are written into every bundle.") from None
+        except Exception as error:  # whatever a damaged zip or array header raises
+            raise InputError(f"{os.fspath(path)} holds no fingerprints that can be read ({error}).") from None
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """How many synthetic images are nearer to training than a given rank among the real distances.
+
+    distance: the threshold. count: synthetic images nearer than it. share: count / N with its 95 % interval.
+    expected: the share without copying. excess: share − expected, with the interval shifted likewise.
+    p: probability that chance alone puts at least `count` there.
+    """
+
+    distance: float
+    count: int
+    share: Interval
+    expected: float
+    excess: Interval
+    p: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A synthetic image and its nearest training image, by their positions; distance 0 (the same picture) … 1."""
+
+    synthetic: int
+    training: int
+    distance: float
+
+
+@dataclass(frozen=True)
+class CopyReport:
+    """What `find_copies` found.
+
+    score: 0 … 1, the share of the synthetic images that are free of suspicion: 1 − the excess beyond the first
+        percentile (1: no nearer to training than held-out cells are; 0: all are copies).
+    beyond_first_percentile, beyond_nearest: shares beyond the two thresholds.
+    copies_found: whether chance is an untenable explanation (p < 0.005 at either threshold).
+    distances, nearest: per synthetic image, (N,), distance to and position of the nearest training image.
+    image_scores: per synthetic image, (N,), the share of real cells at least as near: small means suspicious.
+    closest: the pairs with the smallest distances, at most ten, nearest first.
+    """
+
+    n_synthetic: int
+    n_training: int
+    n_baseline: int
+    n_held_out: int
+    score: float
+    beyond_first_percentile: Beyond
+    beyond_nearest: Beyond
+    copies_found: bool
+    baseline_median: float
+    synthetic_median: float
+    distances: np.ndarray
+    nearest: np.ndarray
+    image_scores: np.ndarray
+    closest: tuple[Pair, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The finding for a reader who wants one sentence."""
+        near, first = self.beyond_nearest, self.beyond_first_percentile
+        verdict = "copies were found" if self.copies_found else "no sign of copying"
+        return (
+            f"{verdict[0].upper()}{verdict[1:]}: of {self.n_synthetic} synthetic images, {near.count} are nearer to a "
+            f"training image than any of {self.n_baseline} real cells is ({near.expected * self.n_synthetic:.1f} "
+            f"expected by chance), and {100 * first.share.value:.1f} % (95 % interval {100 * first.share.low:.1f} to "
+            f"{100 * first.share.high:.1f} %) are beyond the real cells' first percentile "
+            f"({100 * first.expected:.1f} % expected)."
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the values per image, in plain types."""
+        left_out = ("distances", "nearest", "image_scores")
+        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"sentence": self.sentence}
+
+
+def find_copies(
+    synthetic: ImageSource, fingerprints: Fingerprints, *, pairs: int = 10, progress: Progress | None = None
+) -> CopyReport:
+    """Compare synthetic images with the training images behind `fingerprints`.
+
+    synthetic: at least 20 paths or (H, W, 3) uint8 arrays. pairs: how many of the closest to list.
+    InputError below the minima.
+    """
+    looks = views(synthetic, progress)
+    return judge(nearest(looks, fingerprints.descriptors, progress=progress), fingerprints, pairs=pairs)
+
+
+def judge(found: Nearest, fingerprints: Fingerprints, *, pairs: int = 10) -> CopyReport:
+    """The report on nearest neighbours already found among `fingerprints.descriptors`; InputError below the minima."""
+    baseline, n = np.sort(fingerprints.baseline), len(found.similarity)
+    if len(baseline) < MINIMUM_BASELINE:
+        raise InputError(
+            f"The fingerprints hold {len(baseline)} distances of real cells; at least {MINIMUM_BASELINE} are needed."
+        )
+    if n < MINIMUM_SYNTHETIC:
+        raise InputError(
+            f"{n} synthetic images are too few to look for copies; at least {MINIMUM_SYNTHETIC} are needed."
+        )
+    distances = 1 - found.similarity
+    first = _beyond(distances, baseline, math.floor(0.01 * (len(baseline) + 1)))
+    closest_real = _beyond(distances, baseline, 1)
+    order = np.argsort(distances, kind="stable")[:pairs]
+    return CopyReport(
+        n_synthetic=n,
+        n_training=len(fingerprints.descriptors),
+        n_baseline=len(baseline),
+        n_held_out=fingerprints.held_out,
+        score=float(1 - np.clip(first.excess.value / (1 - first.expected), 0, 1)),
+        beyond_first_percentile=first,
+        beyond_nearest=closest_real,
+        copies_found=min(first.p, closest_real.p) < _ALPHA,
+        baseline_median=float(np.median(baseline)),
+        synthetic_median=float(np.median(distances)),
+        distances=distances,
+        nearest=found.index,
+        image_scores=(1 + np.searchsorted(baseline, distances, side="right")) / (len(baseline) + 1),
+        closest=tuple(Pair(int(i), int(found.index[i]), float(distances[i])) for i in order),
+    )
+
+
+def _beyond(distances: np.ndarray, baseline: np.ndarray, rank: int) -> Beyond:
+    """Against the `rank`-th smallest (from 1) of the sorted `baseline`."""
+    threshold = float(baseline[rank - 1])
+    n, count = len(distances), int((distances < threshold).sum())
+    share, expected = wilson(count, n), rank / (len(baseline) + 1)
+    excess = Interval(share.value - expected, share.low - expected, share.high - expected)
+    p = float(betabinom.sf(count - 1, n, rank, len(baseline) + 1 - rank))
+    return Beyond(threshold, count, share, expected, excess, p)
