@@ -5,7 +5,7 @@
     compare(real, synthetic) is in morphology_comparison.py
 
 Definitions follow the handbooks of the field: nucleus-to-cell area ratio as the N:C ratio (bounded, unlike nucleus over
-cytoplasm), circularity 4πA/P² (Cox 1927) with Crofton's perimeter, solidity as area over convex hull, lobes as parts of
+cytoplasm), circularity 4πA/P² (Cox 1927), solidity as area over convex hull, lobes as parts of
 the nucleus that narrows separate. Colours are CIE 1976 L*a*b*, D65, means over the pixels of a region.
 """
 
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from skimage.color import rgb2lab
-from skimage.measure import perimeter_crofton
+from skimage.measure import find_contours
 from skimage.morphology import h_maxima
 
 from syntheticcellgan.cell_types import CELL_TYPES, resolve
@@ -204,13 +204,22 @@ def measure_segmented(
             "chromatin_texture": _texture(lab[..., 0], found.nucleus, sigma),
             **_colour("nucleus", lab, found.nucleus),
         }
-    return replace(CellMorphology(), **measured)
+    return CellMorphology(failure=None, **measured)
 
 
 def circularity(mask: np.ndarray) -> float:
-    """4πA/P² of a bool mask, at most 1; P is the perimeter of all its parts and holes (Crofton, four directions)."""
-    length = float(perimeter_crofton(np.pad(mask, 1), directions=4))
-    return min(1.0, 4 * math.pi * float(mask.sum()) / length**2) if length > 0 else math.nan
+    """4πA/P² of a bool mask, at most 1; P is the length of the outlines of all its parts and holes.
+
+    The outline is traced with sub-pixel steps (marching squares) on the mask smoothed by one pixel: counting steps along
+    pixels would make a disc's outline too long, and depend on its direction.
+    """
+    rows, columns = np.nonzero(mask)
+    if len(rows) == 0:
+        return math.nan
+    window = np.pad(mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1], 4).astype(np.float32)
+    lines = find_contours(ndimage.gaussian_filter(window, 1.0), 0.5)
+    length = sum(float(np.hypot(*np.diff(line, axis=0).T).sum()) for line in lines)
+    return min(1.0, 4 * math.pi * len(rows) / length**2) if length > 0 else math.nan
 
 
 def solidity(mask: np.ndarray) -> float:

@@ -8,7 +8,7 @@ repeat splits the real cells at random into disjoint halves A and B and draws C 
 W(A, B) gives the floor, W(A, C) the distance, W(A, C) / mean W(A, B) the ratio. A half sample of n varies about as much
 as the full sample's bootstrap, so the 2.5th and 97.5th percentiles over the repeats serve as the 95 % interval.
 A difference is notable, and gets its sentence, only if the lower end of its distance exceeds the floor's 97.5th
-percentile.
+percentile, and the distance is large enough to matter to an eye at the microscope (`LEAST`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ from syntheticcellgan.evaluation.intervals import Interval, percentile
 from syntheticcellgan.evaluation.morphology import FEATURES, MorphologyTable
 
 MINIMUM = 30  # cells of a type on each side; below, half samples say nothing
+
+# The least distance worth a sentence: a share of the real mean, or in the unit of the feature. One unit of L*a*b* is about
+# what an eye can tell apart.
+LEAST_SHARE = 0.02
+LEAST = {"lobes": 0.05, "nc_ratio": 0.01}
+LEAST |= dict.fromkeys(("cell_circularity", "nucleus_circularity", "nucleus_solidity"), 0.01)
+LEAST |= {f"{part}_{axis}": 1.0 for part in ("nucleus", "cytoplasm", "background") for axis in "lab"}
 
 # What more and less of a feature is called; {p} is the difference in percent of the real mean, {real} and {synthetic}
 # are the means, {d} the difference of the means.
@@ -166,8 +173,9 @@ def _compare_feature(
     # A feature that does not vary among real cells (one lobe in every lymphocyte) has a floor of 0.
     base = max(floor.value, 1e-9 * max(1.0, float(np.abs(real).max())))
     ratio = percentile(float(halves.mean()) / base, halves / base)
-    notable = float(np.percentile(halves, 2.5)) > floor.high and distance.value > floor.value
     real_mean, synthetic_mean = float(real.mean()), float(synthetic.mean())
+    least = LEAST.get(feature, LEAST_SHARE * abs(real_mean))
+    notable = float(np.percentile(halves, 2.5)) > floor.high and distance.value >= max(least, floor.value)
     sentence = None
     if notable:
         # W is at least the difference of the means; where it is much more, the spread differs, not the mean.
