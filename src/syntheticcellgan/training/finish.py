@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from syntheticcellgan import __version__
-from syntheticcellgan.bundle import write_bundle
+from syntheticcellgan.bundle import verify_bundle, write_bundle
 from syntheticcellgan.config import to_dict
 from syntheticcellgan.networks.degradation import degrade
 from syntheticcellgan.networks.generator import LowResolutionGenerator
@@ -28,19 +28,24 @@ SHOWN = 8
 def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, folder: Path | None = None) -> Path:
     """Write the best averaged networks of a finished run as a bundle, `out`/bundle unless `folder` is given.
 
+    A bundle that is there already is verified and left alone.
+
     Returns:
         The bundle's folder.
 
     Raises:
         InputError: a stage has not been trained, or the folder holds other files.
     """
+    folder = folder or out / "bundle"
+    if (folder / "SHA256SUMS").exists():
+        verify_bundle(folder)
+        return folder
     generator, translator = LowResolutionGenerator(run.chain).eval(), Translator(run.chain).eval()
     progress = {
         "autoencoder": load_best(stage_folder(out, "autoencoder"), {}),
         "low-resolution": load_best(stage_folder(out, "low-resolution"), {"average": generator}),
         "translation": load_best(stage_folder(out, "translation"), {"average": translator}),
     }
-    folder = folder or out / "bundle"
     samples = Image.fromarray(_samples(run, generator, translator))
     write_bundle(folder, run.chain, generator, translator, make_card(run, data, progress, name, licence), samples)
     return folder

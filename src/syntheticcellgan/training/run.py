@@ -155,7 +155,7 @@ def build_stage(
 ) -> tuple[Stage, int | None]:
     """The stage and the number of images at which it must stop for want of another stage (None: at its end).
 
-    With `timing` the low-resolution stage accepts an autoencoder that has learnt nothing.
+    With `timing` the networks of earlier stages may have learnt nothing.
     """
     chain, training = run.chain, run.training
     cache = out / "cache"
@@ -179,9 +179,11 @@ def build_stage(
         parts = feed("train", size), feed("validation", size)
         return LowResolutionStage(fabric, chain, training.low_resolution, seed, *parts, autoencoder), None
     generator = None
-    if finished(run, out, ("autoencoder", "low-resolution")):
+    ready = finished(run, out, ("autoencoder", "low-resolution"))
+    if ready or timing:
         generator = channels_last(LowResolutionGenerator(chain)).eval().requires_grad_(False)
-        load_best(stage_folder(out, "low-resolution"), {"average": generator})
+        if ready:
+            load_best(stage_folder(out, "low-resolution"), {"average": generator})
         fabric.to_device(generator)
     parts = feed("train", chain.output_size), feed("validation", chain.output_size)
     stage = TranslationStage(fabric, chain, training.translation, seed, *parts, generator)

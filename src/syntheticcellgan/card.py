@@ -1,0 +1,52 @@
+"""The card of a bundle, from its JSON to a page that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def render_card(card: Mapping[str, Any]) -> str:
+    """Markdown: what it learnt from, how, how good it is, and what it must not be used for."""
+    data, training = card.get("data", {}), card.get("training", {})
+    lines = [
+        f"# {card.get('name', 'Bundle')}",
+        "",
+        f"Made {card.get('made', '?')} with {card.get('software', '?')}.",
+        "",
+    ]
+    lines += ["## Intended use", "", str(card.get("intended_use", "not stated")), ""]
+    lines += ["## Data", "", f"- Source: {data.get('source', 'not stated')}"]
+    lines += [f"- Licence of the training images: {data.get('licence', 'not stated')}"]
+    lines += [f"- {entry}" for entry in data.get("attribution", [])]
+    counts = data.get("counts", {})
+    if counts:
+        lines += [f"- Split by {data.get('split_by')}, seed {data.get('split_seed')}; images per type and part:", ""]
+        lines += ["| cell type | " + " | ".join(counts) + " |", "|---|" + "---:|" * len(counts)]
+        types = sorted({t for part in counts.values() for t in part})
+        lines += [f"| {t} | " + " | ".join(str(part.get(t, 0)) for part in counts.values()) + " |" for t in types]
+    lines += ["", "## Training", "", f"- Machine: {training.get('machine', '?')}, {training.get('precision', '?')}"]
+    for stage, state in training.get("stages", {}).items():
+        lines += [
+            f"- {stage}: best after {state['images_seen_at_best']:,} images and {state['minutes_at_best']:g} minutes, "
+            f"distance to the validation images {state['held_out_score']:.4g}"
+        ]
+    lines += [f"- Networks in its losses: {', '.join(training.get('extractors_in_losses', [])) or 'none'}"]
+    lines += [
+        f"- Networks that chose the checkpoint: {', '.join(training.get('extractors_in_selection', [])) or 'none'}"
+    ]
+    lines += ["", "## How good it is", ""]
+    lines += _metrics(card.get("metrics", {}))
+    lines += ["", "## Limits", ""] + [f"- {limit}" for limit in card.get("limits", [])]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(metrics: Mapping[str, Any]) -> list[str]:
+    if not metrics:
+        return ["Not measured yet: do not rely on it before an evaluation on held-out images."]
+    lines = [str(metrics["statement"]), ""] if "statement" in metrics else []
+    lines += ["| figure | value | 95 % interval | n |", "|---|---:|---|---|"]
+    for row in metrics.get("figures", []):
+        interval = f"{row['low']:.3g} – {row['high']:.3g}" if "low" in row else "–"
+        lines += [f"| {row['name']} | {row['value']:.3g} | {interval} | {row['n']} |"]
+    return lines

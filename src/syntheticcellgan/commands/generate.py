@@ -1,0 +1,63 @@
+"""`scg generate`: images of the cell types that are asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from syntheticcellgan.errors import InputError
+
+MAX_COUNT = 10_000_000
+
+
+@click.command()
+@click.argument("bundle")
+@click.option("--cell-type", "cell_types", multiple=True, help="Type to make; may be given several times.")
+@click.option("--all", "every", is_flag=True, help="Every type that the bundle knows.")
+@click.option("--balance-with", type=click.Path(path_type=Path), help="Fill up the rare types of this data set.")
+@click.option("--count", type=int, default=16, show_default=True, help="Images of each type.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
+@click.option("--truncation", type=float, default=1.0, show_default=True, help="0: average cells; 1: all variety.")
+@click.option("--format", "image_format", type=click.Choice(["png", "jpeg", "tiff"]), default="png", show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder; the same command again completes it."
+)
+@click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
+def generate(
+    bundle: str,
+    cell_types: tuple[str, ...],
+    every: bool,
+    balance_with: Path | None,
+    count: int,
+    seed: int,
+    truncation: float,
+    image_format: str,
+    out: Path,
+    threads: int | None,
+) -> None:
+    """Make images with BUNDLE: a folder, a zip, or the name of a shipped one (pbc-256)."""
+    if sum([bool(cell_types), every, balance_with is not None]) != 1:
+        raise InputError("Say what to make: --cell-type NAME, --all, or --balance-with DATA (one of the three).")
+    if not 1 <= count <= MAX_COUNT:
+        raise InputError(f"--count {count}: it can be 1 to {MAX_COUNT:,}.")
+    import torch
+
+    from syntheticcellgan.pipeline import SyntheticCellGAN
+    from syntheticcellgan.writer import Request, balance, write_cells
+
+    if threads:
+        torch.set_num_threads(threads)
+    chain = SyntheticCellGAN.load(bundle)
+    if balance_with is not None:
+        from syntheticcellgan.data.manifest import read_manifest
+
+        requests = balance(read_manifest(balance_with), chain.cell_types, seed)
+    else:
+        requests = [Request(name, count, seed) for name in (chain.cell_types if every else dict.fromkeys(cell_types))]
+    with click.progressbar(length=sum(r.count for r in requests), label="cells", file=sys.stderr) as bar:
+        made = write_cells(
+            chain, requests, out, image_format, truncation, lambda done, total: bar.update(done - bar.pos)
+        )
+    click.echo(f"{made} images in {out} (metadata.csv, contact_sheet.png). They are synthetic: not for diagnosis.")

@@ -1,0 +1,188 @@
+"""The chain at work: cell type and seed → finished image. Image = f(bundle, cell type, seed, truncation), nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from syntheticcellgan.bundle import Bundle, load_bundle
+from syntheticcellgan.cell_types import nearest, resolve
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.networks.degradation import degrade
+
+MICRO_BATCH = 4
+"""Images that go through the networks together, always: with one shape the sums inside are always added in one order."""
+
+MAX_COUNT = 1_000_000
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One synthetic cell: image (S, S, 3) and its basic image (R, R, 3), uint8, and what determined it."""
+
+    image: np.ndarray
+    basic: np.ndarray
+    cell_type: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Several: images (N, S, S, 3) and basic (N, R, R, 3), uint8; cell_types and seeds of length N."""
+
+    images: np.ndarray
+    basic: np.ndarray
+    cell_types: list[str]
+    seeds: list[int]
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+
+class SyntheticCellGAN:
+    """A loaded bundle, ready to generate on the CPU in float32."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.chain = bundle.chain
+
+    @classmethod
+    def load(cls, bundle: str | Path) -> SyntheticCellGAN:
+        """Load a bundle's folder or zip, or a shipped one by its name (`pbc-256`).
+
+        Raises:
+            InputError: see `bundle.load_bundle`.
+        """
+        return cls(load_bundle(bundle))
+
+    @property
+    def cell_types(self) -> tuple[str, ...]:
+        """The types that it can make."""
+        return self.chain.cell_types
+
+    def find_type(self, name: str) -> str:
+        """The bundle's own name of a type given by any of its names.
+
+        Raises:
+            InputError: the bundle does not know the type; proposes the nearest.
+        """
+        for candidate in (name, resolve(name).name):
+            if candidate in self.cell_types:
+                return candidate
+        near = nearest(name, self.cell_types)
+        hint = f"did you mean “{near}”? " if near else ""
+        raise InputError(f"The bundle knows no cell type “{name}”; {hint}It knows {', '.join(self.cell_types)}.")
+
+    def generate(
+        self,
+        cell_type: str | Sequence[str],
+        count: int = 1,
+        seed: int = 0,
+        truncation: float = 1.0,
+        progress: Callable[[int], None] | None = None,
+    ) -> Cells:
+        """Make `count` cells of each named type, of the seeds seed … seed + count − 1.
+
+        Args:
+            truncation: 1 draws from everything learnt; towards 0 the cells come nearer to the type's average.
+            progress: called with the number of images finished so far.
+
+        Raises:
+            InputError: unknown type, or a count, seed or truncation out of range.
+        """
+        if not 1 <= count <= MAX_COUNT:
+            raise InputError(
+                f"count is {count}; it can be 1 to {MAX_COUNT:,}. For more, write them with `scg generate`."
+            )
+        names = [cell_type] if isinstance(cell_type, str) else list(cell_type)
+        requests = [(name, seed + i) for name in names for i in range(count)]
+        cells = []
+        for cell in self.stream(requests, truncation):
+            cells.append(cell)
+            if progress:
+                progress(len(cells))
+        return Cells(
+            np.stack([c.image for c in cells]),
+            np.stack([c.basic for c in cells]),
+            [c.cell_type for c in cells],
+            [c.seed for c in cells],
+        )
+
+    def stream(self, requests: Iterable[tuple[str, int]], truncation: float = 1.0) -> Iterator[Cell]:
+        """Cells for (cell type, seed) pairs, in order, one by one and in constant memory.
+
+        Raises:
+            InputError: as `generate`, when the pair is reached.
+        """
+        if not 0 <= truncation <= 1.5:
+            raise InputError(f"truncation is {truncation}; it can be 0 (the type's average) to 1.5.")
+        remaining = iter(requests)
+        with _workers() as (pool, count):
+            waiting: deque[Future[list[Cell]]] = deque()
+            while True:
+                while len(waiting) < 2 * count and (chunk := list(islice(remaining, MICRO_BATCH))):
+                    named = [(self.find_type(name), seed) for name, seed in chunk]
+                    waiting.append(pool.submit(self._micro_batch, named, truncation))
+                if not waiting:
+                    return
+                yield from waiting.popleft().result()
+
+    @torch.inference_mode()
+    def _micro_batch(self, chunk: list[tuple[str, int]], truncation: float) -> list[Cell]:
+        g, t = self.chain.generator, self.chain.translator
+        padded = chunk + [chunk[-1]] * (MICRO_BATCH - len(chunk))
+        sizes = [(g.latent_size,), (3, g.resolution, g.resolution), (t.noise_channels, g.resolution, g.resolution)]
+        latent, grain, texture = _noises(padded, sizes)
+        types = torch.tensor([self.cell_types.index(name) for name, _ in padded])
+        generator, translator = self.bundle.generator, self.bundle.translator
+        style = generator.map(latent, types)
+        mean = self.bundle.style_mean[types]
+        basic = generator.synthesise(mean + truncation * (style - mean))
+        level = torch.full((MICRO_BATCH,), self.chain.generation_level)
+        made = translator(degrade(basic, level, grain), types, level, texture)
+        images, basics = _to_uint8(made), _to_uint8(basic)
+        return [Cell(images[i], basics[i], name, seed) for i, (name, seed) in enumerate(chunk)]
+
+
+@contextmanager
+def _workers() -> Iterator[tuple[ThreadPoolExecutor, int]]:
+    """As many workers as torch may use threads, each of one thread: sums split over threads differ in the last bit, and
+    whole micro-batches side by side are quicker than one micro-batch split up.
+    """
+    count = torch.get_num_threads()
+    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            yield pool, count
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(count)  # the workers' setting reaches libraries that know only one for all
+
+
+def _noises(chunk: list[tuple[str, int]], sizes: list[tuple[int, ...]]) -> list[Tensor]:
+    """Standard normal noise of each size for each image, from the image's own type and seed alone."""
+    drawn: list[list[np.ndarray]] = []
+    for name, seed in chunk:
+        if not 0 <= seed <= MAX_SEED:
+            raise InputError(f"seed is {seed}; it can be 0 to {MAX_SEED}.")
+        key = int.from_bytes(hashlib.sha256(f"{name}\n{seed}".encode()).digest()[:16], "little")
+        rng = np.random.Generator(np.random.Philox(key=key))
+        drawn.append([rng.standard_normal(size, dtype=np.float32) for size in sizes])
+    return [torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True)]
+
+
+def _to_uint8(images: Tensor) -> np.ndarray:
+    """(N, 3, H, W), −1 … 1 → (N, H, W, 3) uint8."""
+    scaled = images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    result: np.ndarray = scaled.permute(0, 2, 3, 1).contiguous().numpy()
+    return result

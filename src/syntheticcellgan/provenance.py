@@ -1,0 +1,92 @@
+"""What every written image says of itself: that it is synthetic, and how to make it again."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from syntheticcellgan import __version__
+from syntheticcellgan.errors import InputError
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+"""IPTC digital source type: made by a trained model."""
+
+FORMATS = {"png": ".png", "jpeg": ".jpg", "tiff": ".tif"}
+_XMP_TAG, _DESCRIPTION_TAG, _SOFTWARE_TAG = 700, 270, 305
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything that determined an image."""
+
+    bundle: str
+    bundle_id: str
+    cell_type: str
+    seed: int
+    truncation: float
+    software: str = f"syntheticcellgan {__version__}"
+    synthetic: bool = True
+
+    @property
+    def json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @property
+    def xmp(self) -> bytes:
+        """XMP packet with the IPTC digital source type; the record stands in dc:description."""
+        return (
+            '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+            '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+            'xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" xmlns:dc="http://purl.org/dc/elements/1.1/">'
+            f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType><dc:description><rdf:Alt>"
+            f'<rdf:li xml:lang="x-default">{escape(self.json)}</rdf:li></rdf:Alt></dc:description>'
+            '</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+        ).encode()
+
+
+def encode(image: np.ndarray, image_format: str, provenance: Provenance) -> bytes:
+    """The file's bytes: (H, W, 3) uint8 as png, jpeg (quality 95) or tiff, with its provenance inside."""
+    picture, buffer = Image.fromarray(image), io.BytesIO()
+    if image_format == "png":
+        info = PngInfo()
+        info.add_text("Description", provenance.json)
+        info.add_text("Software", provenance.software)
+        info.add_itxt("XML:com.adobe.xmp", provenance.xmp.decode())
+        # Level 1 takes a quarter of the time of the default and a few per cent more space.
+        picture.save(buffer, "PNG", pnginfo=info, compress_level=1)
+    elif image_format == "jpeg":
+        picture.save(buffer, "JPEG", quality=95, subsampling=0, xmp=provenance.xmp, comment=provenance.json.encode())
+    else:
+        tags = ImageFileDirectory_v2()
+        tags[_DESCRIPTION_TAG], tags[_SOFTWARE_TAG] = provenance.json, provenance.software
+        tags[_XMP_TAG] = provenance.xmp
+        tags.tagtype[_XMP_TAG] = 1
+        picture.save(buffer, "TIFF", compression="tiff_deflate", tiffinfo=tags)
+    return buffer.getvalue()
+
+
+def read_provenance(path: str | Path) -> Provenance:
+    """Read back what `encode` wrote.
+
+    Raises:
+        InputError: the file is no image, or none of ours.
+    """
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
+            text: Any = image.info.get("Description") or image.info.get("comment")
+            if image.format == "TIFF":
+                text = image.tag_v2.get(_DESCRIPTION_TAG)  # type: ignore[attr-defined]
+        values = json.loads(text)
+        return Provenance(**values)
+    except (OSError, ValueError, TypeError, SyntaxError) as error:
+        raise InputError(f"{path} carries no record of how it was made.") from error

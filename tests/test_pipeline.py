@@ -1,0 +1,96 @@
+"""Image = f(bundle, cell type, seed, truncation), whatever the batch, the order or the number of threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from syntheticcellgan import SyntheticCellGAN
+from syntheticcellgan.bundle import write_bundle
+from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.translator import Translator
+
+
+def make(folder: Path, types: tuple[str, ...], mode: str = "typed") -> SyntheticCellGAN:
+    generator = GeneratorConfig(resolution=32, width=16, latent_size=8, mode=mode)
+    chain = ChainConfig(types, generator, TranslatorConfig(scale=4, width=8, blocks=1))
+    networks = LowResolutionGenerator(chain), Translator(chain)
+    write_bundle(folder, chain, *networks, {"name": "tiny"}, Image.new("RGB", (8, 8)))
+    return SyntheticCellGAN.load(folder)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("b") / "tiny", ("eosinophil", "hairy_cell", "monocyte"))
+
+
+def test_arrays_have_the_promised_shapes(chain):
+    cells = chain.generate(["monocyte", "eosinophil"], count=3, seed=5)
+    assert cells.images.shape == (6, 128, 128, 3)
+    assert cells.basic.shape == (6, 32, 32, 3)
+    assert cells.images.dtype == np.uint8
+    assert cells.cell_types == ["monocyte"] * 3 + ["eosinophil"] * 3
+    assert cells.seeds == [5, 6, 7, 5, 6, 7]
+
+
+def test_an_image_is_the_same_alone_among_others_in_any_order_and_on_any_thread(chain):
+    many = chain.generate("monocyte", count=11)
+    for seed in (0, 3, 4, 10):
+        assert np.array_equal(chain.generate("monocyte", seed=seed).images[0], many.images[seed])
+    shuffled = list(chain.stream([("eosinophil", 9), ("monocyte", 7), ("hairy_cell", 1), ("monocyte", 2), ("monocyte", 0)]))
+    assert np.array_equal(shuffled[1].image, many.images[7])
+    assert np.array_equal(shuffled[4].image, many.images[0])
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert np.array_equal(chain.generate("monocyte", count=11).images, many.images)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_seeds_and_types_give_different_images(chain):
+    cells = chain.generate(["monocyte", "eosinophil"], count=4)
+    assert len({image.tobytes() for image in cells.images}) == 8
+    assert len({image.tobytes() for image in cells.basic}) == 8
+
+
+def test_truncation_draws_cells_nearer_together(chain):
+    def spread(truncation):
+        return chain.generate("monocyte", 12, truncation=truncation).basic.astype(float).std(axis=0).mean()
+
+    assert spread(0.0) == 0
+    assert 0 < spread(0.5) < spread(1.0)
+
+
+def test_any_name_of_a_type_will_do(chain):
+    assert np.array_equal(chain.generate("Monocytes").images, chain.generate("monocyte").images)
+
+
+def test_basic_mode_draws_the_same_kind_of_basic_cell_for_every_type(tmp_path):
+    chain = make(tmp_path / "b", ("eosinophil", "monocyte"), "basic")
+    assert chain.chain.generation_level >= 0.75
+    assert chain.bundle.generator.types is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"cell_type": "monocite"}, "did you mean “monocyte”"),
+        ({"cell_type": "monocyte", "count": 0}, "count is 0"),
+        ({"cell_type": "monocyte", "count": -1}, "count is -1"),
+        ({"cell_type": "monocyte", "count": 10**9}, "1,000,000"),
+        ({"cell_type": "monocyte", "seed": -1}, "seed is -1"),
+        ({"cell_type": "monocyte", "seed": 2**63}, "seed is"),
+        ({"cell_type": "monocyte", "truncation": 2.0}, "truncation is 2.0"),
+        ({"cell_type": "monocyte", "truncation": float("nan")}, "truncation is nan"),
+    ],
+)
+def test_wrong_requests_are_explained(chain, arguments, said):
+    with pytest.raises(InputError, match=said):
+        chain.generate(**arguments)
