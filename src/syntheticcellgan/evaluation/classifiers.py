@@ -171,18 +171,13 @@ def _weights(parts: Sequence[Labelled], types: Sequence[str]) -> np.ndarray:
 
 def _network(classes: int, seed: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after, kernel in ((3, 16, 5), (16, 32, 3), (32, 64, 3), (64, 128, 3)):
-        layers += [nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2), nn.GroupNorm(8, after), nn.ReLU()]
-    network = nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(128, classes))
-    own = torch.Generator().manual_seed(seed)  # not torch's global state, which belongs to the caller
-    for module in network:
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, generator=own)
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        elif isinstance(module, nn.Linear):
-            nn.init.zeros_(module.weight)
-            nn.init.zeros_(module.bias)
-    return network
+    with torch.random.fork_rng(devices=[]):  # torch's global random state belongs to the caller
+        torch.manual_seed(seed)
+        for before, after, kernel in ((3, 16, 5), (16, 32, 3), (32, 64, 3), (64, 128, 3)):
+            convolution = nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2)
+            nn.init.kaiming_normal_(convolution.weight)
+            layers += [convolution, nn.GroupNorm(8, after), nn.ReLU()]
+        return nn.Sequential(*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(128, classes))
 
 
 def _to_tensor(images: np.ndarray) -> Tensor:
