@@ -29,7 +29,7 @@ CHAIN = ChainConfig(
 )
 
 
-@pytest.fixture()
+@pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "tiny"
     networks = LowResolutionGenerator(CHAIN), Translator(CHAIN)

@@ -107,7 +107,7 @@ TINY = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def tiny_settings(tmp_path: Path) -> str:
     path = tmp_path / "tiny.json"
     path.write_text(json.dumps(TINY))
