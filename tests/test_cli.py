@@ -79,6 +79,8 @@ def test_a_type_with_one_image_is_refused_and_named(capsys, tmp_path, drawn_cell
         ("low_resolution.kmig=3", "did you mean “kimg”?"),
         ("low_resolution.objective=wgan", "relativistic, wgan-gp"),
         ("generator.width=17", "steps of 16"),
+        ("translation.crop=100", "multiple of 32"),
+        ("low_resolution.kimg=-1", "above 0"),
         ("nonsense", "KEY=VALUE"),
         ("low_resolution.batch=many", "whole number"),
     ],

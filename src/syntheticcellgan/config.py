@@ -38,14 +38,14 @@ class TranslatorConfig:
     width: int = 32  # channels at the input's resolution
     noise_channels: int = 4
     blocks: int = 3  # residual blocks at each of the three lower scales
-    level: float = 0.15  # degradation of the basic image before translation (0: none, 1: a coloured blur)
+    level: float = 0.2  # degradation of the basic image before translation (0: none, 1: a coloured blur)
 
 
 @dataclass(frozen=True)
 class AutoencoderTraining:
     """How the autoencoder of basic cell images learns."""
 
-    kimg: float = 80.0
+    kimg: float = 60.0  # thousands of real images seen, as everywhere
     batch: int = 16
     learning_rate: float = 8e-4
     decay_from: float = 0.5
@@ -59,7 +59,7 @@ class LowResolutionTraining:
     """How the low-resolution generator learns."""
 
     objective: ObjectiveName = "relativistic"
-    kimg: float = 600.0  # thousands of real images shown to the critic
+    kimg: float = 400.0
     batch: int = 32
     learning_rate: float = 3e-4
     decay_from: float = 0.7  # the learning rate falls linearly to a twentieth over the rest of the run
@@ -67,8 +67,8 @@ class LowResolutionTraining:
     penalty_interval: int = 8
     noise: float = 0.1  # added to the latents of both players, root mean square 1
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
-    label_fade_kimg: float = 30.0  # the type's influence grows from 0 to 1 over these images (typed)
-    ema_kimg: float = 10.0  # half-life of the average of the weights
+    label_fade_kimg: float = 15.0  # the type's influence grows from 0 to 1 over these images (typed)
+    ema_kimg: float = 5.0  # half-life of the average of the weights
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class TranslationTraining:
 
     objective: ObjectiveName = "relativistic"
     kimg: float = 60.0
-    paired_kimg: float = 40.0  # phase one; afterwards half of each batch is the generator's own cells
+    paired_kimg: float = 45.0  # phase one; afterwards half of each batch is the generator's own cells
     batch: int = 8
     crop: int = 160  # side, in output pixels, of the crops that training sees
     learning_rate: float = 3e-4
@@ -100,7 +100,6 @@ class TrainingConfig:
     validation_fraction: float = 0.05
     test_fraction: float = 0.20
     checkpoint_minutes: float = 5.0
-    samples_kimg: float = 25.0  # low resolution; the translator's grids come five times as often
     minimum_images: int = 10  # per type
     autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
     low_resolution: LowResolutionTraining = field(default_factory=LowResolutionTraining)
@@ -202,6 +201,44 @@ def check_chain(config: ChainConfig, source: str = "configuration") -> ChainConf
         (1 <= t.noise_channels <= 16, "translator.noise_channels can be 1 to 16"),
         (1 <= t.blocks <= 8, "translator.blocks can be 1 to 8"),
         (0.0 <= t.level <= 1.0, "translator.level lies between 0 and 1"),
+    ]
+    for holds, sentence in limits:
+        if not holds:
+            raise InputError(f"{source}: {sentence}.")
+    return config
+
+
+def check_training(config: TrainingConfig, chain: ChainConfig, source: str = "configuration") -> TrainingConfig:
+    """Refuse training settings that cannot work, before hours are spent.
+
+    Raises:
+        InputError: naming the setting and its allowed values.
+    """
+    stages = {
+        "autoencoder": config.autoencoder,
+        "low_resolution": config.low_resolution,
+        "translation": config.translation,
+    }
+    limits: list[tuple[bool, str]] = [
+        (0 < config.validation_fraction < 0.5, "validation_fraction lies between 0 and 0.5"),
+        (0 < config.test_fraction < 0.5, "test_fraction lies between 0 and 0.5"),
+        (config.minimum_images >= 2, "minimum_images can be 2 or more"),
+        (config.checkpoint_minutes > 0, "checkpoint_minutes must be above 0"),
+    ]
+    for name, stage in stages.items():
+        limits += [
+            (0 < stage.kimg <= 1e6, f"{name}.kimg must be above 0"),
+            (2 <= stage.batch <= 65536, f"{name}.batch can be 2 or more"),
+            (0 < stage.learning_rate < 1, f"{name}.learning_rate lies between 0 and 1"),
+            (0 <= stage.decay_from <= 1, f"{name}.decay_from lies between 0 and 1"),
+        ]
+    step = 8 * chain.translator.scale
+    crop = min(config.translation.crop, chain.output_size)
+    limits += [
+        (config.low_resolution.penalty_interval >= 1, "low_resolution.penalty_interval can be 1 or more"),
+        (config.translation.penalty_interval >= 1, "translation.penalty_interval can be 1 or more"),
+        (config.translation.paired_kimg > 0, "translation.paired_kimg must be above 0"),
+        (crop >= 2 * step and crop % step == 0, f"translation.crop must be a multiple of {step}, at least {2 * step}"),
     ]
     for holds, sentence in limits:
         if not holds:

@@ -99,7 +99,7 @@ def _run_settings(
     """The run that the options describe; without any option an existing run keeps its own settings."""
     from dataclasses import replace
 
-    from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, from_dict
+    from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, check_training, from_dict
     from syntheticcellgan.training import run as runs
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
@@ -131,10 +131,11 @@ def _run_settings(
             raise InputError(f"--set {setting}: write KEY=VALUE, for example --set low_resolution.batch=32.")
         _put(tree, key, _value(value))
     networks = {key: tree.pop(key) for key in ("generator", "translator") if key in tree}
-    training = from_dict(TrainingConfig, tree, "--set or --config")
+    source = "--set or --config"
+    training = from_dict(TrainingConfig, tree, source)
     prepared = runs.prepare_data(data, training, out)
-    chain = from_dict(ChainConfig, {"cell_types": prepared.manifest.cell_types, **networks}, "--set or --config")
-    run = runs.Run(check_chain(chain), training, hardware, str(data))
+    chain = from_dict(ChainConfig, {"cell_types": prepared.manifest.cell_types, **networks}, source)
+    run = runs.Run(check_chain(chain, source), check_training(training, chain, source), hardware, str(data))
     if "hours" in given:
         run = replace(run, training=kept.training if kept else _for_hours(run, prepared, given["hours"]))
     return run, prepared

@@ -168,14 +168,12 @@ def build_stage(
         return AutoencoderStage(
             fabric, chain, training.autoencoder, seed, feed("train", size), feed("validation", size)
         ), None
+    autoencoder = Autoencoder(chain)
+    if finished(run, out, ("autoencoder",)):
+        load_best(stage_folder(out, "autoencoder"), {"average": autoencoder})
+    elif not timing:
+        raise InputError(f"{out}: the stage {name} needs the finished autoencoder; run --stage autoencoder first.")
     if name == "low-resolution":
-        autoencoder = Autoencoder(chain)
-        if finished(run, out, ("autoencoder",)):
-            load_best(stage_folder(out, "autoencoder"), {"average": autoencoder})
-        elif not timing:
-            raise InputError(
-                f"{out}: the low-resolution stage needs the finished autoencoder; run --stage autoencoder first."
-            )
         parts = feed("train", size), feed("validation", size)
         return LowResolutionStage(fabric, chain, training.low_resolution, seed, *parts, autoencoder), None
     generator = None
@@ -186,7 +184,7 @@ def build_stage(
             load_best(stage_folder(out, "low-resolution"), {"average": generator})
         fabric.to_device(generator)
     parts = feed("train", chain.output_size), feed("validation", chain.output_size)
-    stage = TranslationStage(fabric, chain, training.translation, seed, *parts, generator)
+    stage = TranslationStage(fabric, chain, training.translation, seed, *parts, autoencoder, generator)
     return stage, None if generator is not None else stage.paired_images
 
 

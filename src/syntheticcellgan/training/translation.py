@@ -1,7 +1,8 @@
 """Stage two: the translator learns to make a high-resolution cell of a wanted type from a basic one.
 
-Phase one is paired: a real image, made small and degraded to a random level, must become itself again. In phase two
-half of each batch comes from the low-resolution generator, so that training sees what generation will feed it.
+Phase one is paired: a real image, made small and either degraded to a random level or passed through the autoencoder
+(which blurs as the generator's decoder does), must become itself again. In phase two half of each batch comes from the
+low-resolution generator, so that training sees what generation will feed it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig, TranslationTraining
+from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.patch_critic import PatchCritic
@@ -31,6 +33,7 @@ from syntheticcellgan.training.selection import HeldOutScore
 
 SCORED = 16  # images per type for the held-out score
 SHOWN = 4
+LATENT_NOISE = 0.15  # on latents of root mean square 1: about what generated latents are off
 
 
 class TranslationStage:
@@ -46,10 +49,12 @@ class TranslationStage:
         seed: int,
         feed: Feed,
         held_out: Feed,
+        autoencoder: Autoencoder,
         low_resolution: nn.Module | None,
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
+        self.autoencoder = fabric.to_device(channels_last(autoencoder).eval().requires_grad_(False))
         self.low_resolution = low_resolution
         self.batch = training.batch
         self.total_images = int(training.kimg * 1000)
@@ -87,13 +92,7 @@ class TranslationStage:
             self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank, crop)
         )
         paired = self.batch if index * self.batch < self.paired_images else self.batch // 2
-        basic = shrink(real, self.scale)
-        # Squared: half of the levels lie below a quarter, near those of generation.
-        level = torch.rand(self.batch, generator=chance).square()
-        if paired < self.batch:
-            basic = torch.cat([basic[:paired], self._generated(types[paired:], basic.shape[-1], chance)])
-            level[paired:] = self.chain.generation_level
-        level = self.fabric.to_device(level)
+        basic, level = self._basic(real, types, paired, chance)
         degraded = degrade(basic, level, self._noise(basic.shape, chance))
         noise = self._noise((self.batch, self.chain.translator.noise_channels, *basic.shape[2:]), chance)
         made = self.translator(degraded, types, level, noise)
@@ -129,6 +128,21 @@ class TranslationStage:
         self.ema.update(self.translator.module, self.batch, (index + 1) * self.batch)
         return losses
 
+    @torch.no_grad()
+    def _basic(self, real: Tensor, types: Tensor, paired: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Basic images and the levels to degrade them to: a third of the paired ones shrunken, the others through the
+        autoencoder, and the rest of the batch from the generator.
+        """
+        basic = shrink(real, self.scale)
+        # Squared: half of the levels lie below a quarter, near those of generation.
+        level = torch.rand(self.batch, generator=chance).square()
+        shrunken = (paired + 1) // 3
+        latent = self.autoencoder.encoder(basic[shrunken:paired])
+        copied = self.autoencoder.decoder(latent + LATENT_NOISE * self._noise(latent.shape, chance))
+        generated = self._generated(types[paired:], basic.shape[-1], chance) if paired < self.batch else basic[:0]
+        level[shrunken:] = self.chain.generation_level
+        return torch.cat([basic[:shrunken], copied, generated]), self.fabric.to_device(level)
+
     def _noise(self, shape: tuple[int, ...] | torch.Size, chance: torch.Generator) -> Tensor:
         noise: Tensor = self.fabric.to_device(torch.randn(shape, generator=chance))
         return noise
@@ -155,12 +169,13 @@ class TranslationStage:
     def samples(self, cell_type: int, real: Tensor) -> tuple[Tensor, Tensor]:
         """Basic images as generation would use them, and what the averaged translator makes of them.
 
-        While there is no low-resolution generator yet, the shrunken real images stand in for it.
+        While there is no low-resolution generator yet, the autoencoder's copies of real images stand in for its cells.
         """
         chance = torch_generator(self.seed, "samples", cell_type)
         types = self.fabric.to_device(torch.full((len(real),), cell_type))
         if self.low_resolution is None:
-            basic = shrink(self.fabric.to_device(real), self.scale)
+            latent = self.autoencoder.encoder(shrink(self.fabric.to_device(real), self.scale))
+            basic = self.autoencoder.decoder(latent + LATENT_NOISE * self._noise(latent.shape, chance))
         else:
             basic = self._generated(types, self.chain.generator.resolution, chance)
         level = self.fabric.to_device(torch.full((len(real),), self.chain.generation_level))
