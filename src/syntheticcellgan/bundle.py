@@ -1,7 +1,7 @@
 """A bundle: the two networks of a chain, their configuration and their card, as one checked artefact.
 
 Loading needs no flag and executes nothing: JSON and safetensors only, checksums first, and each tensor's name, shape and
-kind compared with the configuration before a network is allocated.
+kind compared with the configuration before a network is allocated (`bundle_tensors.py`).
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import shutil
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from syntheticcellgan.bundle_files import SUMS, check_sums, read_files, sums_of, write_zip
+from syntheticcellgan.bundle_files import LARGEST, OPTIONAL, REQUIRED, SUMS, check_sums, read_files, sums_of, write_zip
+from syntheticcellgan.bundle_tensors import read_tensors
 from syntheticcellgan.card import render_card
-from syntheticcellgan.cell_types import nearest
+from syntheticcellgan.cell_types import nearest, slug
 from syntheticcellgan.config import ChainConfig, check_chain, from_dict, to_dict
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.networks.blocks import channels_last
@@ -70,8 +71,11 @@ def find_bundle(name_or_path: str | Path) -> Path:
     """
     path = Path(name_or_path)
     shipped = shipped_bundles()
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except (OSError, ValueError) as error:  # no permission to look, or nothing that a path can be
+        raise InputError(f"{str(name_or_path)[:100]} cannot be looked up as a bundle ({error}).") from error
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
     near = nearest(str(name_or_path), shipped)
@@ -88,14 +92,15 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     path = find_bundle(name_or_path)
     files = read_files(path)
     chain = _read_config(files["config.json"], path)
-    card = _read_json(files["card.json"], path, "card.json")
-    condition = chain.generator.width // 2
-    extra = {STYLE_MEAN: (len(chain.cell_types), condition)}
+    card = _read_card(files["card.json"], path)
     with torch.device("meta"):
         generator, translator = LowResolutionGenerator(chain), Translator(chain)
-    tensors = _read_tensors(files["generator.safetensors"], generator, extra, path, "generator.safetensors")
+    extra = {STYLE_MEAN: (len(chain.cell_types), chain.generator.width // 2)}
+    name = "generator.safetensors"
+    tensors = read_tensors(files[name], _shapes(generator) | extra, path, name)
     style_mean = tensors.pop(STYLE_MEAN)
-    others = _read_tensors(files["translator.safetensors"], translator, {}, path, "translator.safetensors")
+    name = "translator.safetensors"
+    others = read_tensors(files[name], _shapes(translator), path, name)
     return Bundle(
         path,
         hashlib.sha256(files[SUMS]).hexdigest()[:16],
@@ -109,8 +114,22 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
 
 
 def verify_bundle(name_or_path: str | Path) -> Bundle:
-    """As `load_bundle`: what loads is whole, unaltered and complete."""
-    return load_bundle(name_or_path)
+    """As `load_bundle`, and the files that generation does not need are looked into as well.
+
+    Raises:
+        InputError: one sentence for whatever is wrong with it.
+    """
+    bundle = load_bundle(name_or_path)
+    files = read_files(bundle.path)
+    try:
+        if "samples.png" in files:
+            with Image.open(io.BytesIO(files["samples.png"]), formats=["PNG"]) as picture:
+                picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{bundle.path}: samples.png is no image ({error}). Copy the bundle anew.") from error
+    if bundle.fingerprints is not None:
+        _check_fingerprints(bundle.fingerprints, bundle.path)
+    return bundle
 
 
 def read_card(name_or_path: str | Path) -> dict[str, Any]:
@@ -120,7 +139,7 @@ def read_card(name_or_path: str | Path) -> dict[str, Any]:
         InputError: as `load_bundle`.
     """
     path = find_bundle(name_or_path)
-    return _read_json(read_files(path)["card.json"], path, "card.json")
+    return _read_card(read_files(path)["card.json"], path)
 
 
 def write_bundle(
@@ -136,7 +155,7 @@ def write_bundle(
 
     Raises:
         InputError: `folder` exists and is not empty.
-        ScgError: it cannot be written.
+        ScgError: a weight is no number or too large for half precision, or the folder cannot be written.
     """
     picture = io.BytesIO()
     samples.save(picture, "PNG", optimize=True)
@@ -157,7 +176,7 @@ def rewrite_card(folder: Path, card: Mapping[str, Any]) -> None:
     """Replace the card of a bundle's folder, for example after an evaluation; checksums follow.
 
     Raises:
-        InputError: the bundle is not whole.
+        InputError: the bundle is not whole, is a zip, or its folder holds other files.
         ScgError: it cannot be written.
     """
     files = read_files(folder)
@@ -181,8 +200,9 @@ def export_bundle(name_or_path: str | Path, out: Path) -> None:
         write_zip(files, temporary)
         os.replace(temporary, out)
     except OSError as error:
+        raise ScgError(f"{out} could not be written ({error.strerror}). Choose another place.") from error
+    finally:
         temporary.unlink(missing_ok=True)
-        raise ScgError(f"{out} could not be written ({error.strerror}).") from error
 
 
 @torch.no_grad()
@@ -194,28 +214,43 @@ def mean_styles(generator: LowResolutionGenerator, chain: ChainConfig, count: in
 
 
 def _write_folder(folder: Path, files: dict[str, bytes], replace: bool = False) -> None:
-    if folder.exists() and not replace and any(folder.iterdir()):
+    """The whole folder or none; `replace` puts it in the place of an earlier state of the same bundle."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; a bundle is written as a folder.")
+    ours = {*REQUIRED, *OPTIONAL} if replace else set()
+    if folder.exists() and {p.name for p in folder.iterdir()} - ours:
         raise InputError(f"{folder} holds other files; choose a new folder for the bundle.")
     files = files | {SUMS: sums_of(files)}
     check_sums(files, folder)
-    temporary = folder.with_name(folder.name + ".part")
+    temporary, former = (folder.with_name(folder.name + ending) for ending in (".part", ".former"))
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, content in files.items():
             (temporary / name).write_bytes(content)
         if folder.exists():
-            shutil.rmtree(folder)
+            os.replace(folder, former)
         os.replace(temporary, folder)
+        shutil.rmtree(former, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if former.exists() and not folder.exists():
+            os.replace(former, folder)
         raise ScgError(
             f"{folder} could not be written ({error.strerror}). Free some space or choose another."
         ) from error
 
 
 def _half(network: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
+    halves = {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
+    for name, tensor in halves.items():
+        if not torch.isfinite(tensor).all():
+            raise ScgError(f"The weight {name} is no number or beyond half precision; train again from before it rose.")
+    return halves
+
+
+def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def _json(value: Any) -> bytes:
@@ -240,56 +275,39 @@ def _read_config(content: bytes, path: Path) -> ChainConfig:
     if values.get("format") != FORMAT:
         raise InputError(f"{path}: format {values.get('format')!r} is not {FORMAT}; use the version that wrote it.")
     source = f"{path}: config.json"
-    return check_chain(from_dict(ChainConfig, values.get("chain"), source), source)
-
-
-def _read_tensors(
-    content: bytes, network: nn.Module, extra: Mapping[str, tuple[int, ...]], path: Path, name: str
-) -> dict[str, Tensor]:
-    """Tensors in float32 after names, kinds and shapes in the header were found right."""
-    header = _header(content, path, name)
-    expected = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()} | dict(extra)
-    for key in sorted(set(expected) | set(header)):
-        if key not in header:
-            raise InputError(f"{path}: {name} lacks the tensor {key}. Copy the bundle anew.")
-        if key not in expected:
-            raise InputError(f"{path}: {name} holds the tensor {key}, which its config.json has no place for.")
-        shape, kind = header[key]
-        if shape != expected[key]:
-            raise InputError(f"{path}: {name}: {key} has the shape {shape}; config.json asks for {expected[key]}.")
-        if kind not in ("F16", "F32"):
-            raise InputError(f"{path}: {name}: {key} is of kind {kind}; F16 or F32 is expected.")
     try:
-        tensors = {key: tensor.float() for key, tensor in load_tensors(content).items()}
-    except Exception as error:  # the library raises several kinds for one thing: a damaged file
-        raise InputError(f"{path}: {name} is damaged ({error}). Copy the bundle anew.") from error
-    for key, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise InputError(f"{path}: {name}: {key} holds values that are no numbers; the training went wrong.")
-    return tensors
+        chain = check_chain(from_dict(ChainConfig, values.get("chain"), source), source)
+    except OverflowError as error:
+        raise InputError(f"{source} holds a number that is too large ({error}).") from error
+    for name in chain.cell_types:
+        if slug(name) != name:  # names become folders and files: no separator, no dots
+            raise InputError(f"{source}: “{name}” is no name of a cell type; letters, digits and _ are.")
+    return chain
 
 
-def _header(content: bytes, path: Path, name: str) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Shape and kind of each tensor, from the file's header alone."""
-    if content[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") or content[:4] == b"PK\x03\x04":
-        raise InputError(f"{path}: {name} is a pickle in disguise and was not opened; a bundle holds safetensors only.")
-    length = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or length > min(len(content) - 8, 2**24):
-        raise InputError(f"{path}: {name} is no safetensors file. Copy the bundle anew.")
-    header = _read_json(content[8 : 8 + length], path, name)
-    result = {}
-    for key, entry in header.items():
-        if key == "__metadata__":
-            continue
-        try:
-            shape, kind = tuple(int(n) for n in entry["shape"]), str(entry["dtype"])
-            start, end = entry["data_offsets"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: {name} has a damaged header at {key}. Copy the bundle anew.") from error
-        if end - start != math.prod(shape) * {"F16": 2, "F32": 4}.get(kind, 0) and kind in ("F16", "F32"):
-            raise InputError(f"{path}: {name}: {key} has not as many bytes as its shape says. Copy the bundle anew.")
-        result[key] = shape, kind
-    return result
+def _read_card(content: bytes, path: Path) -> dict[str, Any]:
+    card = _read_json(content, path, "card.json")
+    try:
+        render_card(card)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: card.json is not laid out as a card ({type(error).__name__}: {error}).") from error
+    return card
+
+
+def _check_fingerprints(content: bytes, path: Path) -> None:
+    """Plain arrays only: an .npz can hide pickles, and unpack to more than it weighs."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > LARGEST:
+            raise InputError(f"{path}: fingerprints.npz unpacks to {size:,} bytes; no bundle needs that.")
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            for name in arrays.files:
+                arrays[name]
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy each have their own kinds for a damaged file
+        raise InputError(f"{path}: fingerprints.npz is not made of plain arrays ({error}).") from error
 
 
 def _filled(network: N, tensors: dict[str, Tensor]) -> N:

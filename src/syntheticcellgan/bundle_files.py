@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ LIMITS = {"config.json": 2**20, "card.json": 2**20, "card.md": 2**20, SUMS: 2**1
 LARGEST = 2**30
 RATIO = 200
 """A zip member that unpacks to more than this many times its size is a bomb, no bundle."""
+TOTAL = 2**31
+"""Bytes of a whole bundle."""
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -28,7 +31,7 @@ def read_files(path: Path) -> dict[str, bytes]:
     """
     if path.is_dir():
         files = _of_folder(path)
-    elif zipfile.is_zipfile(path):
+    elif path.is_file() and zipfile.is_zipfile(path):
         files = _of_zip(path)
     elif path.exists():
         raise InputError(f"{path} is neither a bundle's folder nor a whole zip; was the download or copy interrupted?")
@@ -79,36 +82,38 @@ def _limit(name: str) -> int:
     return LIMITS.get(name, LARGEST)
 
 
-def _refuse_large(path: Path, name: str, size: int) -> None:
-    if size > _limit(name):
-        raise InputError(f"{path}: {name} has {size:,} bytes, more than the {_limit(name):,} that a bundle may use.")
+def _refuse_large(path: Path, sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        if size > _limit(name):
+            raise InputError(f"{path}: {name} has {size:,} bytes, more than the {_limit(name):,} that it may have.")
+    if sum(sizes.values()) > TOTAL:
+        raise InputError(f"{path} has {sum(sizes.values()):,} bytes, more than the {TOTAL:,} of the largest bundle.")
 
 
 def _of_folder(path: Path) -> dict[str, bytes]:
-    files = {}
-    for name in (*REQUIRED, *OPTIONAL):
-        file = path / name
-        if not file.is_file():
-            continue
-        _refuse_large(path, name, file.stat().st_size)
-        try:
-            files[name] = file.read_bytes()
-        except OSError as error:
-            raise InputError(f"{file} cannot be read ({error.strerror}).") from error
-    return files
+    try:
+        present = [name for name in (*REQUIRED, *OPTIONAL) if (path / name).is_file()]
+        _refuse_large(path, {name: (path / name).stat().st_size for name in present})
+        return {name: (path / name).read_bytes() for name in present}
+    except OSError as error:
+        raise InputError(f"{error.filename or path} cannot be read ({error.strerror}).") from error
 
 
 def _of_zip(path: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     try:
         with zipfile.ZipFile(path) as archive:
+            sizes: dict[str, int] = {}
             for member in archive.infolist():
                 name = member.filename
                 if name not in REQUIRED + OPTIONAL or stat.S_ISLNK(member.external_attr >> 16):
                     raise InputError(f"{path} holds “{name}”, which belongs in no bundle; nothing was unpacked.")
-                if name in files:
+                if name in sizes:
                     raise InputError(f"{path} holds {name} twice; nothing was unpacked.")
-                _refuse_large(path, name, member.file_size)
+                sizes[name] = member.file_size
+            _refuse_large(path, sizes)
+            for member in archive.infolist():
+                name = member.filename
                 if member.file_size > 2**20 and member.file_size > RATIO * max(member.compress_size, 1):
                     raise InputError(f"{path}: {name} unpacks to more than {RATIO} times its size; it is no bundle.")
                 with archive.open(member) as file:
@@ -116,7 +121,7 @@ def _of_zip(path: Path) -> dict[str, bytes]:
                 if len(content) != member.file_size:
                     raise InputError(f"{path}: {name} is longer than the archive says; it is no bundle.")
                 files[name] = content
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is a damaged zip ({error}). Copy the bundle anew.") from error
