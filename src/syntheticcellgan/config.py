@@ -85,9 +85,9 @@ class TranslationTraining:
     penalty: float = 1.0
     penalty_interval: int = 16
     pixel_weight: float = 1.0  # L1 at half resolution
-    perceptual_weight: float = 0.3
+    perceptual_weight: float = 0.2
     matching_weight: float = 0.5  # feature matching on the patch critic
-    adversarial_weight: float = 0.1
+    adversarial_weight: float = 0.25
     consistency_weight: float = 2.0  # down-consistency, second phase
     ema_kimg: float = 2.0
 
