@@ -27,6 +27,7 @@ class AutoencoderStage:
     """Implements `loop.Stage`."""
 
     name = "autoencoder"
+    scoring = "copies of held-out cells"
 
     def __init__(
         self, fabric: Fabric, chain: ChainConfig, training: AutoencoderTraining, seed: int, feed: Feed, held_out: Feed

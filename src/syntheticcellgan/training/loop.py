@@ -25,6 +25,7 @@ class Stage(Protocol):
     batch: int
     total_images: int
     samples_every: int  # images between sample grids and held-out scores
+    scoring: str  # what the held-out score is taken of; scores of different things are never compared
     modules: Mapping[str, nn.Module]  # everything that a resume needs, the averaged weights included
     optimizers: Mapping[str, torch.optim.Optimizer]
 
@@ -89,6 +90,8 @@ def run_stage(
     progress: dict[str, Any] = {"images": 0, "best_score": math.inf, "seconds": 0.0}
     if last.exists():
         progress |= load_checkpoint(last, stage.modules, stage.optimizers)
+    if progress.get("scoring") != stage.scoring:
+        progress |= {"scoring": stage.scoring, "best_score": math.inf}
     end = min(stage.total_images, stop_at or stage.total_images)
     if progress["images"] >= end:
         return int(progress["images"])

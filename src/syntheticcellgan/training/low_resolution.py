@@ -32,6 +32,7 @@ class LowResolutionStage:
     """Implements `loop.Stage`."""
 
     name = "low-resolution"
+    scoring = "generated cells"
 
     def __init__(
         self,

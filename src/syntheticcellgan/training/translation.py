@@ -54,8 +54,10 @@ class TranslationStage:
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
-        self.autoencoder = fabric.to_device(channels_last(autoencoder).eval().requires_grad_(False))
+        self.autoencoder = channels_last(autoencoder).eval().requires_grad_(False)
+        fabric.to_device(self.autoencoder)
         self.low_resolution = low_resolution
+        self.scoring = "generated cells" if low_resolution is not None else "copies of held-out cells"
         self.batch = training.batch
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 16, self.batch)
