@@ -24,7 +24,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from syntheticcellgan.bundle_files import LARGEST, OPTIONAL, REQUIRED, SUMS, check_sums, read_files, sums_of, write_zip
-from syntheticcellgan.bundle_tensors import read_tensors
+from syntheticcellgan.bundle_tensors import Unfilled, read_tensors
 from syntheticcellgan.card import render_card
 from syntheticcellgan.cell_types import nearest, slug
 from syntheticcellgan.config import ChainConfig, check_chain, from_dict, to_dict
@@ -32,6 +32,7 @@ from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.provenance import encode_sheet
 
 FORMAT = 1
 STYLE_MEAN = "style_mean"
@@ -93,7 +94,7 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     files = read_files(path)
     chain = _read_config(files["config.json"], path)
     card = _read_card(files["card.json"], path)
-    with torch.device("meta"):
+    with torch.device("meta"), Unfilled():
         generator, translator = LowResolutionGenerator(chain), Translator(chain)
     extra = {STYLE_MEAN: (len(chain.cell_types), chain.generator.width // 2)}
     name = "generator.safetensors"
@@ -157,15 +158,13 @@ def write_bundle(
         InputError: `folder` exists and is not empty.
         ScgError: a weight is no number or too large for half precision, or the folder cannot be written.
     """
-    picture = io.BytesIO()
-    samples.save(picture, "PNG", optimize=True)
     files = {
         "config.json": _json({"format": FORMAT, "chain": to_dict(chain)}),
         "generator.safetensors": save_tensors(_half(generator) | {STYLE_MEAN: mean_styles(generator, chain)}),
         "translator.safetensors": save_tensors(_half(translator)),
         "card.json": _json(card),
         "card.md": render_card(card).encode(),
-        "samples.png": picture.getvalue(),
+        "samples.png": encode_sheet(samples, {"bundle": card.get("name")}, compress_level=9),
     }
     if fingerprints is not None:
         files["fingerprints.npz"] = fingerprints

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from syntheticcellgan.errors import InputError
 
 BYTES = {"F16": 2, "F32": 4}
 LARGEST_HEADER = 2**24
 _PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
+
+
+class Unfilled(TorchFunctionMode):
+    """Leaves new weights without values: on the meta device they have none, and torch would load its whole compiler,
+    seconds of work, to draw them.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def read_tensors(content: bytes, expected: Mapping[str, tuple[int, ...]], path: Path, name: str) -> dict[str, Tensor]:

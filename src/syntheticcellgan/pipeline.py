@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from syntheticcellgan.bundle import Bundle, load_bundle
-from syntheticcellgan.cell_types import nearest, resolve
+from syntheticcellgan.cell_types import nearest, resolve, slug
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade
 
@@ -77,12 +77,13 @@ class SyntheticCellGAN:
         Raises:
             InputError: the bundle does not know the type; proposes the nearest.
         """
-        for candidate in (name, resolve(name).name):
-            if candidate in self.cell_types:
-                return candidate
+        if name in self.cell_types:
+            return name
+        if slug(name) and resolve(name).name in self.cell_types:
+            return resolve(name).name
         near = nearest(name, self.cell_types)
-        hint = f"did you mean “{near}”? " if near else ""
-        raise InputError(f"The bundle knows no cell type “{name}”; {hint}It knows {', '.join(self.cell_types)}.")
+        hint = f"; did you mean “{near}”?" if near else "."
+        raise InputError(f"The bundle knows no cell type “{name}”{hint} It knows {', '.join(self.cell_types)}.")
 
     def generate(
         self,
@@ -105,34 +106,39 @@ class SyntheticCellGAN:
             raise InputError(
                 f"count is {count}; it can be 1 to {MAX_COUNT:,}. For more, write them with `scg generate`."
             )
-        names = [cell_type] if isinstance(cell_type, str) else list(cell_type)
-        requests = [(name, seed + i) for name in names for i in range(count)]
-        cells = []
-        for cell in self.stream(requests, truncation):
-            cells.append(cell)
-            if progress:
-                progress(len(cells))
-        return Cells(
-            np.stack([c.image for c in cells]),
-            np.stack([c.basic for c in cells]),
-            [c.cell_type for c in cells],
-            [c.seed for c in cells],
+        check_seeds(seed, count)
+        names = [self.find_type(name) for name in ([cell_type] if isinstance(cell_type, str) else cell_type)]
+        if not names:
+            raise InputError(f"No cell type was named. The bundle knows {', '.join(self.cell_types)}.")
+        total, side, basic_side = len(names) * count, self.chain.output_size, self.chain.generator.resolution
+        cells = Cells(
+            np.empty((total, side, side, 3), np.uint8), np.empty((total, basic_side, basic_side, 3), np.uint8), [], []
         )
+        for i, cell in enumerate(self.stream(((name, seed + i) for name in names for i in range(count)), truncation)):
+            cells.images[i], cells.basic[i] = cell.image, cell.basic
+            cells.cell_types.append(cell.cell_type)
+            cells.seeds.append(cell.seed)
+            if progress:
+                progress(i + 1)
+        return cells
 
     def stream(self, requests: Iterable[tuple[str, int]], truncation: float = 1.0) -> Iterator[Cell]:
         """Cells for (cell type, seed) pairs, in order, one by one and in constant memory.
 
         Raises:
-            InputError: as `generate`, when the pair is reached.
+            InputError: as `generate`; for an unknown type or a seed out of range when the pair is reached.
         """
-        if not 0 <= truncation <= 1.5:
-            raise InputError(f"truncation is {truncation}; it can be 0 (the type's average) to 1.5.")
-        remaining = iter(requests)
+        check_truncation(truncation)
+        return self._stream(iter(requests), truncation)
+
+    def _stream(self, remaining: Iterator[tuple[str, int]], truncation: float) -> Iterator[Cell]:
         with _workers() as (pool, count):
             waiting: deque[Future[list[Cell]]] = deque()
             while True:
                 while len(waiting) < 2 * count and (chunk := list(islice(remaining, MICRO_BATCH))):
-                    named = [(self.find_type(name), seed) for name, seed in chunk]
+                    for _, seed in chunk:
+                        check_seeds(seed)
+                    named = [(self.find_type(name), int(seed)) for name, seed in chunk]
                     waiting.append(pool.submit(self._micro_batch, named, truncation))
                 if not waiting:
                     return
@@ -155,6 +161,18 @@ class SyntheticCellGAN:
         return [Cell(images[i], basics[i], name, seed) for i, (name, seed) in enumerate(chunk)]
 
 
+def check_truncation(truncation: float) -> None:
+    """InputError unless it lies between 0 and 1.5."""
+    if not 0 <= truncation <= 1.5:
+        raise InputError(f"truncation is {truncation}; it can be 0 (the type's average) to 1.5.")
+
+
+def check_seeds(first: int, count: int = 1) -> None:
+    """InputError unless first … first + count − 1 all lie between 0 and 2⁶³ − 1."""
+    if not (first >= 0 and first + count - 1 <= MAX_SEED):
+        raise InputError(f"seed is {first}; the seeds of {count:,} images can lie between 0 and {MAX_SEED}.")
+
+
 @contextmanager
 def _workers() -> Iterator[tuple[ThreadPoolExecutor, int]]:
     """As many workers as torch may use threads, each of one thread: sums split over threads differ in the last bit, and
@@ -173,8 +191,6 @@ def _noises(chunk: list[tuple[str, int]], sizes: list[tuple[int, ...]]) -> list[
     """Standard normal noise of each size for each image, from the image's own type and seed alone."""
     drawn: list[list[np.ndarray]] = []
     for name, seed in chunk:
-        if not 0 <= seed <= MAX_SEED:
-            raise InputError(f"seed is {seed}; it can be 0 to {MAX_SEED}.")
         key = int.from_bytes(hashlib.sha256(f"{name}\n{seed}".encode()).digest()[:16], "little")
         rng = np.random.Generator(np.random.Philox(key=key))
         drawn.append([rng.standard_normal(size, dtype=np.float32) for size in sizes])

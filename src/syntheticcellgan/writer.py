@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
+from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError, ScgError
-from syntheticcellgan.pipeline import Cell, SyntheticCellGAN
-from syntheticcellgan.provenance import FORMATS, Provenance, encode
+from syntheticcellgan.pipeline import Cell, SyntheticCellGAN, check_seeds, check_truncation
+from syntheticcellgan.provenance import FORMATS, Provenance, encode, encode_sheet, read_provenance
 
 RECORD = "generation.json"
 COLUMNS = ("file_name", "cell_type", "seed", "truncation", "bundle", "bundle_id", "synthetic")
 SHEET_CELLS, SHEET_SIDE = 16, 128
+MAX_COUNT = 10_000_000  # of one type
 PENDING = 64  # encoded images that may wait for the disk
 
 Progress = Callable[[int, int], None]
@@ -66,34 +67,56 @@ def write_cells(
         The number of images in the folder.
 
     Raises:
-        InputError: the folder holds other files or another generation.
+        InputError: a request out of range, or the folder holds other files or another generation.
         ScgError: the folder cannot be written or the disk is full.
     """
-    requests = [Request(chain.find_type(r.cell_type), r.count, r.seed) for r in requests]
+    requests = _checked(chain, requests, truncation)
     total = sum(r.count for r in requests)
+    kept = made = 0
+
+    def missing() -> Iterator[tuple[str, int]]:
+        nonlocal kept
+        for name, seed in _pairs(requests):
+            if _is_written(out / _name(name, seed, image_format), _provenance(chain, name, seed, truncation)):
+                kept += 1
+            else:
+                yield name, seed
+
     try:
         _begin(chain, requests, out, image_format, truncation)
-        todo = (pair for pair in _pairs(requests) if not (out / _name(*pair, image_format)).exists())
-        done = sum((out / _name(*pair, image_format)).exists() for pair in _pairs(requests))
         with ThreadPoolExecutor(1) as disk:
-            pending: list[Future[None]] = []
-            for cell in chain.stream(todo, truncation):
+            pending: deque[Future[None]] = deque()
+            for cell in chain.stream(missing(), truncation):
                 pending.append(disk.submit(_write_cell, chain, cell, out, image_format, truncation))
                 if len(pending) >= PENDING:
-                    pending.pop(0).result()
-                done += 1
+                    pending.popleft().result()
+                made += 1
                 if progress:
-                    progress(done, total)
+                    progress(kept + made, total)
             for future in pending:
                 future.result()
         _write_table(chain, requests, out, image_format, truncation)
-        _write_sheet(requests, out, image_format)
+        _write_sheet(chain, requests, out, image_format, truncation)
     except OSError as error:
         raise ScgError(
-            f"{out} could not be written ({error.strerror}). Free some space or choose another --out; "
+            f"{out} could not be written ({error.strerror or error}). Free some space or choose another --out; "
             "the same command then completes what is missing."
         ) from error
     return total
+
+
+def _checked(chain: SyntheticCellGAN, requests: Sequence[Request], truncation: float) -> list[Request]:
+    """Everything that can be wrong with a request is said before a folder is touched."""
+    check_truncation(truncation)
+    for r in requests:
+        if not 1 <= r.count <= MAX_COUNT:
+            raise InputError(f"count is {r.count}; it can be 1 to {MAX_COUNT:,}.")
+        check_seeds(r.seed, r.count)
+    found = list(dict.fromkeys(Request(chain.find_type(r.cell_type), r.count, r.seed) for r in requests))
+    names = [r.cell_type for r in found]
+    if not names or len(set(names)) < len(names):
+        raise InputError("Ask for at least one cell type, and for each type once.")
+    return found
 
 
 def _begin(
@@ -131,8 +154,24 @@ def _name(cell_type: str, seed: int, image_format: str) -> str:
     return f"{cell_type}/{cell_type}-{seed:08d}{FORMATS[image_format]}"
 
 
+def _provenance(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: float) -> Provenance:
+    return Provenance(chain.bundle.name, chain.bundle.id, cell_type, seed, truncation)
+
+
+def _is_written(path: Path, provenance: Provenance) -> bool:
+    """Whether the whole image with this provenance is there; a power cut can leave an empty file of the right name."""
+    if not path.exists():
+        return False
+    try:
+        with Image.open(path) as image:
+            image.load()
+        return read_provenance(path) == provenance
+    except (InputError, OSError, SyntaxError, ValueError):
+        return False
+
+
 def _write_cell(chain: SyntheticCellGAN, cell: Cell, out: Path, image_format: str, truncation: float) -> None:
-    provenance = Provenance(chain.bundle.name, chain.bundle.id, cell.cell_type, cell.seed, truncation)
+    provenance = _provenance(chain, cell.cell_type, cell.seed, truncation)
     path = out / _name(cell.cell_type, cell.seed, image_format)
     path.parent.mkdir(exist_ok=True)
     _write(path, encode(cell.image, image_format, provenance))
@@ -174,16 +213,19 @@ def _write_table(
         raise
 
 
-def _write_sheet(requests: Sequence[Request], out: Path, image_format: str) -> None:
-    """One row per type, its first seeds in order."""
-    rows = []
-    for r in requests:
-        row = np.full((SHEET_SIDE, SHEET_SIDE * SHEET_CELLS, 3), 255, np.uint8)
-        for i in range(min(r.count, SHEET_CELLS)):
+def _write_sheet(
+    chain: SyntheticCellGAN, requests: Sequence[Request], out: Path, image_format: str, truncation: float
+) -> None:
+    """One row per type: its name and its first seeds in order."""
+    columns = min(max(r.count for r in requests), SHEET_CELLS)
+    sheet = Image.new("RGB", (SHEET_SIDE * (columns + 1), SHEET_SIDE * len(requests)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(SHEET_SIDE // 9)
+    for row, r in enumerate(requests):
+        label = resolve(r.cell_type).title.replace(" ", "\n")
+        draw.multiline_text((SHEET_SIDE // 16, (row + 0.5) * SHEET_SIDE), label, fill="black", font=font, anchor="lm")
+        for i in range(min(r.count, columns)):
             with Image.open(out / _name(r.cell_type, r.seed + i, image_format)) as image:
                 small = image.convert("RGB").resize((SHEET_SIDE, SHEET_SIDE), Image.Resampling.BOX)
-            row[:, i * SHEET_SIDE : (i + 1) * SHEET_SIDE] = np.asarray(small)
-        rows.append(row)
-    buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(rows)).save(buffer, "PNG")
-    _write(out / "contact_sheet.png", buffer.getvalue())
+            sheet.paste(small, (SHEET_SIDE * (i + 1), SHEET_SIDE * row))
+    record = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
+    _write(out / "contact_sheet.png", encode_sheet(sheet, record))

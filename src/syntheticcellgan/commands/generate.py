@@ -9,7 +9,7 @@ import click
 
 from syntheticcellgan.errors import InputError
 
-MAX_COUNT = 10_000_000
+DEFAULT_COUNT = 16
 
 
 @click.command()
@@ -17,7 +17,7 @@ MAX_COUNT = 10_000_000
 @click.option("--cell-type", "cell_types", multiple=True, help="Type to make; may be given several times.")
 @click.option("--all", "every", is_flag=True, help="Every type that the bundle knows.")
 @click.option("--balance-with", type=click.Path(path_type=Path), help="Fill up the rare types of this data set.")
-@click.option("--count", type=int, default=16, show_default=True, help="Images of each type.")
+@click.option("--count", type=int, help=f"Images of each type.  [default: {DEFAULT_COUNT}]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
 @click.option("--truncation", type=float, default=1.0, show_default=True, help="0: average cells; 1: all variety.")
 @click.option("--format", "image_format", type=click.Choice(["png", "jpeg", "tiff"]), default="png", show_default=True)
@@ -30,7 +30,7 @@ def generate(
     cell_types: tuple[str, ...],
     every: bool,
     balance_with: Path | None,
-    count: int,
+    count: int | None,
     seed: int,
     truncation: float,
     image_format: str,
@@ -40,8 +40,8 @@ def generate(
     """Make images with BUNDLE: a folder, a zip, or the name of a shipped one (pbc-256)."""
     if sum([bool(cell_types), every, balance_with is not None]) != 1:
         raise InputError("Say what to make: --cell-type NAME, --all, or --balance-with DATA (one of the three).")
-    if not 1 <= count <= MAX_COUNT:
-        raise InputError(f"--count {count}: it can be 1 to {MAX_COUNT:,}.")
+    if balance_with is not None and count is not None:
+        raise InputError("--balance-with says itself how many images each type needs; leave --count out.")
     import torch
 
     from syntheticcellgan.pipeline import SyntheticCellGAN
@@ -55,7 +55,8 @@ def generate(
 
         requests = balance(read_manifest(balance_with), chain.cell_types, seed)
     else:
-        requests = [Request(name, count, seed) for name in (chain.cell_types if every else dict.fromkeys(cell_types))]
+        wanted = DEFAULT_COUNT if count is None else count
+        requests = [Request(name, wanted, seed) for name in (chain.cell_types if every else cell_types)]
     with click.progressbar(length=sum(r.count for r in requests), label="cells", file=sys.stderr) as bar:
         made = write_cells(
             chain, requests, out, image_format, truncation, lambda done, total: bar.update(done - bar.pos)
