@@ -214,7 +214,7 @@ def check_training(config: TrainingConfig, chain: ChainConfig, source: str = "co
     Raises:
         InputError: naming the setting and its allowed values.
     """
-    stages = {
+    stages: dict[str, AutoencoderTraining | LowResolutionTraining | TranslationTraining] = {
         "autoencoder": config.autoencoder,
         "low_resolution": config.low_resolution,
         "translation": config.translation,
