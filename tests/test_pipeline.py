@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,9 @@ from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConf
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.pipeline import _noises
+
+RECORDED = [0.637461, 0.001005, -1.743934, 0.998384]
 
 
 def make(folder: Path, types: tuple[str, ...], mode: str = "typed") -> SyntheticCellGAN:
@@ -43,7 +49,9 @@ def test_an_image_is_the_same_alone_among_others_in_any_order_and_on_any_thread(
     many = chain.generate("monocyte", count=11)
     for seed in (0, 3, 4, 10):
         assert np.array_equal(chain.generate("monocyte", seed=seed).images[0], many.images[seed])
-    shuffled = list(chain.stream([("eosinophil", 9), ("monocyte", 7), ("hairy_cell", 1), ("monocyte", 2), ("monocyte", 0)]))
+    shuffled = list(
+        chain.stream([("eosinophil", 9), ("monocyte", 7), ("hairy_cell", 1), ("monocyte", 2), ("monocyte", 0)])
+    )
     assert np.array_equal(shuffled[1].image, many.images[7])
     assert np.array_equal(shuffled[4].image, many.images[0])
     threads = torch.get_num_threads()
@@ -52,6 +60,30 @@ def test_an_image_is_the_same_alone_among_others_in_any_order_and_on_any_thread(
         assert np.array_equal(chain.generate("monocyte", count=11).images, many.images)
     finally:
         torch.set_num_threads(threads)
+
+
+def test_the_noise_of_a_type_and_seed_never_changes():
+    """A change here would silently change every image that anybody has recorded by its seed."""
+    (noise,) = _noises([("monocyte", 7)], [(4,)])
+    key = int.from_bytes(hashlib.sha256(b"monocyte\n7").digest()[:16], "little")
+    expected = np.random.Generator(np.random.Philox(key=key)).standard_normal(4, dtype=np.float32)
+    assert np.array_equal(noise[0].numpy(), expected)
+    assert np.allclose(noise[0], RECORDED, atol=1e-6)
+
+
+def test_an_image_does_not_depend_on_which_other_types_the_bundle_lists_first(chain):
+    few = [x.numpy().tobytes() for x in _noises([("monocyte", 1)], [(8,), (3, 4, 4)])]
+    many = _noises([("eosinophil", 1), ("monocyte", 1)], [(8,), (3, 4, 4)])
+    assert few == [x[1:].numpy().tobytes() for x in many]
+
+
+def test_a_stream_left_early_stops_its_workers_and_gives_the_threads_back(chain):
+    threads, workers = torch.get_num_threads(), threading.active_count()
+    stream = chain.stream(("monocyte", seed) for seed in itertools.count())
+    assert [next(stream).seed for _ in range(6)] == list(range(6))
+    stream.close()
+    assert torch.get_num_threads() == threads
+    assert threading.active_count() == workers
 
 
 def test_seeds_and_types_give_different_images(chain):
@@ -87,6 +119,9 @@ def test_basic_mode_draws_the_same_kind_of_basic_cell_for_every_type(tmp_path):
         ({"cell_type": "monocyte", "count": 10**9}, "1,000,000"),
         ({"cell_type": "monocyte", "seed": -1}, "seed is -1"),
         ({"cell_type": "monocyte", "seed": 2**63}, "seed is"),
+        ({"cell_type": "monocyte", "seed": 2**63 - 1, "count": 2}, "seeds of 2 images"),
+        ({"cell_type": ""}, "knows no cell type “”"),
+        ({"cell_type": []}, "No cell type was named"),
         ({"cell_type": "monocyte", "truncation": 2.0}, "truncation is 2.0"),
         ({"cell_type": "monocyte", "truncation": float("nan")}, "truncation is nan"),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from PIL import Image
 
 import syntheticcellgan.writer as writer
 from syntheticcellgan import SyntheticCellGAN
+from syntheticcellgan.cli import main
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.errors import InputError, ScgError
-from syntheticcellgan.provenance import SOURCE_TYPE, Provenance, encode, read_provenance
+from syntheticcellgan.provenance import SOURCE_TYPE, read_provenance
 from syntheticcellgan.writer import Request, balance, write_cells
 from tests.test_pipeline import make
 
@@ -68,6 +71,101 @@ def test_an_interrupted_generation_is_completed_to_the_same_bytes(chain, tmp_pat
     assert not (tmp_path / "parts" / "metadata.csv").exists()
     write_cells(chain, REQUESTS, tmp_path / "parts")
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+def test_a_file_that_a_power_cut_emptied_or_that_is_another_image_is_made_anew(chain, tmp_path):
+    write_cells(chain, REQUESTS, tmp_path / "out")
+    whole = contents(tmp_path / "out")
+    cells = sorted((tmp_path / "out" / "monocyte").iterdir())
+    cells[0].write_bytes(b"")
+    cells[1].write_bytes(whole["monocyte/" + cells[1].name][:-2000])
+    cells[2].write_bytes(whole["monocyte/" + cells[1].name])
+    write_cells(chain, REQUESTS, tmp_path / "out")
+    assert contents(tmp_path / "out") == whole
+
+
+def test_completing_a_complete_folder_makes_nothing(chain, tmp_path, monkeypatch):
+    write_cells(chain, REQUESTS, tmp_path / "out")
+    monkeypatch.setattr(chain.__class__, "_micro_batch", lambda *_: pytest.fail("made again"))
+    assert write_cells(chain, REQUESTS, tmp_path / "out") == 5
+
+
+@pytest.mark.parametrize(
+    ("requests", "truncation", "said"),
+    [
+        ([Request("monocyte", 0)], 1.0, "count is 0"),
+        ([Request("monocyte", -1)], 1.0, "count is -1"),
+        ([Request("monocyte", 10**9)], 1.0, "10,000,000"),
+        ([Request("monocyte", 2, 2**63 - 1)], 1.0, "seeds of 2 images"),
+        ([Request("monocyte", 2, -1)], 1.0, "seed is -1"),
+        ([Request("monocite", 2)], 1.0, "did you mean “monocyte”"),
+        ([Request("monocyte", 2)], 5.0, "truncation is 5.0"),
+        ([Request("monocyte", 2), Request("Monocytes", 3)], 1.0, "each type once"),
+        ([], 1.0, "at least one cell type"),
+    ],
+)
+def test_a_wrong_request_is_explained_before_a_folder_is_made(chain, tmp_path, requests, truncation, said):
+    with pytest.raises(InputError, match=said):
+        write_cells(chain, requests, tmp_path / "out", truncation=truncation)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_names_of_one_type_are_one_request(chain, tmp_path):
+    assert write_cells(chain, [Request("monocyte", 2), Request("Monocytes", 2)], tmp_path / "out") == 2
+    assert read_manifest(tmp_path / "out").counts == {"monocyte": 2}
+
+
+def test_the_contact_sheet_says_that_it_is_synthetic(chain, tmp_path):
+    write_cells(chain, REQUESTS, tmp_path / "out")
+    with Image.open(tmp_path / "out" / "contact_sheet.png") as sheet:
+        assert sheet.size == (128 * 4, 128 * 2)  # names, then three columns
+        assert json.loads(sheet.info["Description"])["synthetic"] is True
+        assert SOURCE_TYPE in sheet.info["XML:com.adobe.xmp"]
+
+
+def scg(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    try:
+        code = int(main(list(arguments)))
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--all", "--count", "0"], "count is 0"),
+        (["--all", "--count", "-1"], "count is -1"),
+        (["--all", "--count", "1000000000"], "10,000,000"),
+        (["--all", "--count", "many"], "not a valid integer"),
+        (["--all", "--seed", "-1"], "--seed"),
+        (["--all", "--truncation", "9"], "truncation is 9.0"),
+        (["--all", "--format", "gif"], "gif"),
+        (["--cell-type", "monocite"], "“monocyte”"),
+        (["--cell-typ", "monocyte"], "--cell-type"),
+        (["--all", "--cell-type", "monocyte"], "one of the three"),
+        ([], "one of the three"),
+        (["--balance-with", "nowhere"], "nowhere"),
+        (["--balance-with", "nowhere", "--count", "3"], "leave --count out"),
+    ],
+)
+def test_the_command_explains_what_is_wrong(chain, tmp_path, capsys, monkeypatch, options, said):
+    monkeypatch.chdir(tmp_path)
+    code, text = scg(capsys, "generate", str(chain.bundle.path), "--out", "out", *options)
+    assert code == 2
+    assert said in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_balances_a_data_set(chain, tmp_path, capsys, drawn_cells):
+    data = tmp_path / "data"
+    shutil.copytree(drawn_cells, data)
+    for image in sorted((data / "platelet").iterdir())[2:]:
+        image.unlink()
+    out = tmp_path / "more"
+    code, text = scg(capsys, "generate", str(chain.bundle.path), "--balance-with", str(data), "--out", str(out))
+    assert code == 0, text
+    assert read_manifest(out).counts == {"platelet": 14}
 
 
 def test_another_generation_in_the_same_folder_is_refused(chain, tmp_path):
@@ -123,14 +221,3 @@ def test_balance_fills_up_the_rare_types_only(tmp_path, drawn_cells):
         balance(manifest, ("platelet", "monocyte"))
     with pytest.raises(InputError, match="knows none of its types"):
         balance(manifest, ("blast",))
-
-
-def test_a_record_with_signs_of_markup_survives(tmp_path):
-    provenance = Provenance("a <b> & “c”", "0" * 16, "o'neill & sons", 1, 1.0)
-    (tmp_path / "x.png").write_bytes(encode(np.zeros((16, 16, 3), np.uint8), "png", provenance))
-    assert read_provenance(tmp_path / "x.png") == provenance
-
-
-def test_a_real_image_carries_no_such_record(drawn_cells):
-    with pytest.raises(InputError, match="no record"):
-        read_provenance(next(drawn_cells.glob("*/*.png")))

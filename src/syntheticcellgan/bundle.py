@@ -279,7 +279,7 @@ def _read_config(content: bytes, path: Path) -> ChainConfig:
     except OverflowError as error:
         raise InputError(f"{source} holds a number that is too large ({error}).") from error
     for name in chain.cell_types:
-        if slug(name) != name:  # names become folders and files: no separator, no dots
+        if not name or slug(name) != name:  # names become folders and files: no separator, no dots
             raise InputError(f"{source}: “{name}” is no name of a cell type; letters, digits and _ are.")
     return chain
 
