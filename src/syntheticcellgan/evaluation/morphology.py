@@ -28,7 +28,7 @@ from syntheticcellgan.evaluation.segmentation import Segmentation, segment
 
 NOT_NUCLEATED = frozenset(name for name, kind in CELL_TYPES.items() if "platelet" in (name, kind.parent))
 
-_NECK = 0.75  # a narrow below this share of the smaller neighbour's half-width separates two lobes
+_NECK = 0.65  # a narrow below this share of the smaller neighbour's half-width separates two lobes
 _SMALLEST_LOBE = 0.35  # of the half-width of the widest
 
 
@@ -38,7 +38,8 @@ class CellMorphology:
 
     nc_ratio: nucleus area / cell area, 0 to 1. *_circularity: 1 for a disc, less for anything else. nucleus_solidity:
     nucleus area / area of its convex hull. lobes: number of lobes. chromatin_texture, granularity: standard deviation
-    of fine detail of L* (what a Gaussian of 1 % of the image side removes) in nucleus and cytoplasm, in units of L*.
+    of fine detail of L* (what a Gaussian of 1 % of the image side removes) in nucleus and cytoplasm, in units of L*; to be
+    compared within a type, since across types it follows the depth of the stain more than the granules.
     *_l, *_a, *_b: mean CIE L*a*b*. failure: None, or why the segmentation failed.
     """
 
@@ -236,7 +237,7 @@ def solidity(mask: np.ndarray) -> float:
 def count_lobes(nucleus: np.ndarray) -> int:
     """Number of lobes of a bool mask: maxima of its distance map that narrows separate, detached parts included.
 
-    A narrow separates if its half-width is below 0.75 of that of the smaller lobe; a lobe's own half-width must reach
+    A narrow separates if its half-width is below 0.65 of that of the smaller lobe; a lobe's own half-width must reach
     0.35 of the widest. So a band or a kidney counts as 1.
     """
     rows, columns = np.nonzero(nucleus)
