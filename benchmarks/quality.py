@@ -14,11 +14,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from syntheticcellgan import SyntheticCellGAN
 from syntheticcellgan.bundle import find_bundle, read_card, rewrite_card
@@ -28,33 +23,21 @@ from syntheticcellgan.data.splits import read_split
 from syntheticcellgan.evaluation.classifiers import SIDE, Labelled, LinearProbe
 from syntheticcellgan.evaluation.copies import Fingerprints, find_copies
 from syntheticcellgan.evaluation.features import ensure_independent, features_of, get_extractor
+from syntheticcellgan.evaluation.fidelity import Fidelity, by_type, fidelity
+from syntheticcellgan.evaluation.probe import probe
+from syntheticcellgan.evaluation.statistics import Sample
 from syntheticcellgan.evaluation.utility import HELD_OUT, UtilitySettings, measure_utility
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTRACTOR = "vit-s-focus"
-DRAWS = 1000
 
 
 def labelled(images: list[np.ndarray], labels: list[str], features: np.ndarray) -> Labelled:
     return Labelled(np.stack([resize_square(image, SIDE) for image in images]), features, tuple(labels))
 
 
-def auc_with_interval(real: np.ndarray, synthetic: np.ndarray) -> tuple[float, float, float]:
-    """Cross-validated AUC of a linear real-or-synthetic probe, with a bootstrap interval over the images."""
-    x = np.concatenate([real, synthetic])
-    y = np.repeat([0, 1], [len(real), len(synthetic)])
-    probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
-    scores = cross_val_predict(
-        probe, x, y, cv=StratifiedKFold(5, shuffle=True, random_state=0), method="decision_function"
-    )
-    rng = np.random.default_rng(0)
-    draws = []
-    for _ in range(DRAWS):
-        pick = np.concatenate(
-            [rng.integers(0, len(real), len(real)), len(real) + rng.integers(0, len(synthetic), len(synthetic))]
-        )
-        draws.append(roc_auc_score(y[pick], scores[pick]))
-    return float(roc_auc_score(y, scores)), *np.percentile(draws, [2.5, 97.5]).tolist()
+def as_sample(data: Labelled) -> Sample:
+    return Sample(data.features, np.array(data.labels))
 
 
 def main() -> None:
@@ -103,10 +86,26 @@ def main() -> None:
             name = "ratio of the two (1: synthetic cells teach as well as real ones)"
             rows.append({"name": name, "value": found.value, "low": found.low, "high": found.high, "n": n})
 
-    value, low, high = auc_with_interval(test.features, synthetic.features)
+    sides = as_sample(test), as_sample(synthetic)
+    found_by_type = by_type(fidelity, *sides, as_sample(train))
+    distances = {name: found.frechet for name, found in found_by_type.items() if isinstance(found, Fidelity)}
+    mean = float(np.mean([distance.ratio for distance in distances.values()]))
+    n = f"{len(distances)} types, {min(d.n for d in distances.values())} to {max(d.n for d in distances.values())} cells each"
+    name = "Fréchet distance relative to real against real, mean over the types (1: as near as real cells)"
+    rows.append({"name": name, "value": mean, "n": n})
+    for cell_type, distance in distances.items():
+        row = {
+            "name": f"the same, {cell_type}",
+            "value": distance.ratio,
+            "low": distance.ratio_low,
+            "high": distance.ratio_high,
+        }
+        rows.append(row | {"n": f"{distance.n} each"})
+
+    told = probe(*sides)
     name = "real-or-synthetic AUC of a machine (0.5: cannot tell; a proxy, no expert test)"
     rows.append(
-        {"name": name, "value": value, "low": low, "high": high, "n": f"{len(test)} real, {len(synthetic)} synthetic"}
+        {"name": name, "value": told.auc.value, "low": told.auc.low, "high": told.auc.high, "n": f"{told.n} each"}
     )
 
     if chain.bundle.fingerprints is not None:

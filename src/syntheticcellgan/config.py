@@ -172,7 +172,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return tuple(value)
     if hint is str and isinstance(value, str):
         return value
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e18
     if hint is float and number:
         return float(value)
     if hint is int and number and float(value).is_integer():

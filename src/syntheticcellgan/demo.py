@@ -13,7 +13,7 @@ from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.data.sample import sample_folder
 from syntheticcellgan.pipeline import SyntheticCellGAN
-from syntheticcellgan.provenance import FORMATS
+from syntheticcellgan.provenance import FORMATS, encode_sheet
 from syntheticcellgan.writer import Progress, Request, write_cells
 
 BUNDLE = "pbc-256"
@@ -69,7 +69,8 @@ def side_by_side(chain: SyntheticCellGAN, count: int, path: Path, seed: int = 0,
         bar = np.full((side, GAP, 3), 255, np.uint8)
         left, right = ([resize_square(image, side) for image in images] for images in (synthetic, real))
         rows.append(np.concatenate([*left, bar, *right], axis=1))
-    Image.fromarray(np.concatenate(rows)).save(path)
+    about = {"bundle": chain.bundle.name, "shows": "synthetic cells left of the bar, real ones right"}
+    path.write_bytes(encode_sheet(Image.fromarray(np.concatenate(rows)), about))
 
 
 def _copy_sample(folder: Path) -> dict[str, list[str]]:
