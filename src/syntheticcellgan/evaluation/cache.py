@@ -12,6 +12,8 @@ import numpy as np
 
 from syntheticcellgan.errors import ScgError
 
+_FORM = 1  # another number when an extractor or the resizing before it changes what it gives
+
 
 class FeatureCache:
     """Vectors of one network by the content of the image; a context manager.
@@ -21,7 +23,7 @@ class FeatureCache:
 
     def __init__(self, folder: str | os.PathLike[str], name: str, sha256: str, dim: int) -> None:
         """folder: made if it is missing. name, sha256, dim: the extractor's. ScgError if the file cannot be used."""
-        self._path = Path(folder) / f"features-{name}-{sha256[:16]}.sqlite"
+        self._path = Path(folder) / f"features-{_FORM}-{name}-{sha256[:16]}.sqlite"
         self._dim = dim
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

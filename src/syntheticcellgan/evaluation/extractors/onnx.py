@@ -25,7 +25,6 @@ from syntheticcellgan.evaluation.extractors.common import (
 )
 from syntheticcellgan.evaluation.extractors.onnx_graph import with_output
 
-
 _VIT_TENSORS = {
     "vit-s-focus": "/backbone/encoder/layer.7/Add_1_output_0",
     "vit-s-focus-last": "/backbone/layernorm/Add_1_output_0",
