@@ -75,9 +75,9 @@ class Sample:
 class Comparison:
     """One measure of synthetic against real images, beside the same of real against real ones.
 
-    value, floor: with the bounds of their 95 % intervals. ratio: value / floor, likewise; NaN where the floor is about
-    zero by construction. n: images on each side of each comparison; n_real, n_synthetic: images there were.
-    better: "lower" or "higher".
+    value, floor: with the bounds of their 95 % intervals. ratio: value / floor, likewise; None where the floor is zero, or
+    about zero by construction. n: images on each side of each comparison; n_real, n_synthetic: images there were.
+    types: the cell types that took part. better: "lower" or "higher".
     """
 
     name: str
@@ -87,12 +87,13 @@ class Comparison:
     floor: float
     floor_low: float
     floor_high: float
-    ratio: float
-    ratio_low: float
-    ratio_high: float
+    ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
     n: int
     n_real: int
     n_synthetic: int
+    types: tuple[str, ...]
     better: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -146,14 +147,10 @@ def against_floor(
     values = np.mean([both(1) for _ in range(_DRAWS)], axis=0)
     halves = np.stack([both(2) for _ in range(replicates)])
     spread = _Z * halves.std(axis=0, ddof=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logarithms = np.log(halves[:, 0] / halves[:, 1])
-        ratio_spread = _Z * np.where(np.isfinite(logarithms).all(axis=0), logarithms.std(axis=0, ddof=1), np.nan)
-        ratios = np.where(values[1] > 0, values[0] / values[1], np.nan)
     comparisons = []
     for i, measure in enumerate(measures):
         (value, floor), (around, floor_around) = values[:, i], spread[:, i]
-        ratio = float(ratios[i]) if measure.relative else math.nan
+        ratio, ratio_low, ratio_high = _ratio(values[:, i], halves[:, :, i]) if measure.relative else (None, None, None)
         comparisons.append(
             Comparison(
                 name=measure.name,
@@ -164,15 +161,27 @@ def against_floor(
                 floor_low=_within(floor - floor_around, measure.bounds),
                 floor_high=_within(floor + floor_around, measure.bounds),
                 ratio=ratio,
-                ratio_low=ratio * math.exp(-ratio_spread[i]),
-                ratio_high=ratio * math.exp(ratio_spread[i]),
+                ratio_low=ratio_low,
+                ratio_high=ratio_high,
                 n=n,
                 n_real=len(real),
                 n_synthetic=len(synthetic),
+                types=tuple(counts),
                 better=measure.better,
             )
         )
     return tuple(comparisons)
+
+
+def _ratio(values: np.ndarray, halves: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """value / floor with its interval on the logarithmic scale, from (2,) and (replicates, 2); None where there is none."""
+    if values[1] <= 0:
+        return None, None, None
+    ratio = float(values[0] / values[1])
+    if not (halves > 0).all():
+        return ratio, None, None
+    spread = _Z * float(np.log(halves[:, 0] / halves[:, 1]).std(ddof=1))
+    return ratio, ratio * math.exp(-spread), ratio * math.exp(spread)
 
 
 def _within(value: float, bounds: tuple[float, float]) -> float:
