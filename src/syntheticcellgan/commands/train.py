@@ -85,7 +85,7 @@ def train(
     if runs.finished(run, out):
         from syntheticcellgan.training.finish import make_bundle
 
-        bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence)
+        bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence, _fingerprints(prepared, out))
         click.echo(f"The bundle is {bundle}. Try: scg generate {bundle} --all --count 16 --out cells")
     elif stage == "all":
         click.echo("Not all images were seen; the same command goes on.")
@@ -139,6 +139,21 @@ def _run_settings(
     if "hours" in given:
         run = replace(run, training=kept.training if kept else _for_hours(run, prepared, given["hours"]))
     return run, prepared
+
+
+def _fingerprints(data: Data, out: Path) -> bytes | None:
+    """Fingerprints of the training images, so that copies can be found later without them; None for a tiny data set."""
+    from syntheticcellgan.evaluation.copies import Fingerprints
+
+    path = out / "fingerprints.npz"
+    if not path.exists():
+        parts = [[m.path(record) for record in m.records] for m in map(data.part, ("train", "test"))]
+        try:
+            Fingerprints.of(*parts).save(path)
+        except InputError as error:
+            click.echo(f"No fingerprints were stored: {error}", err=True)
+            return None
+    return path.read_bytes()
 
 
 def _for_hours(run: Run, data: Data, hours: float) -> TrainingConfig:

@@ -13,7 +13,7 @@ from PIL import Image
 from syntheticcellgan import __version__
 from syntheticcellgan.bundle import verify_bundle, write_bundle
 from syntheticcellgan.config import to_dict
-from syntheticcellgan.networks.degradation import degrade
+from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training import perceptual, selection
@@ -25,10 +25,10 @@ from syntheticcellgan.training.run import Data, Run, stage_folder
 SHOWN = 8
 
 
-def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, folder: Path | None = None) -> Path:
-    """Write the best averaged networks of a finished run as a bundle, `out`/bundle unless `folder` is given.
+def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, fingerprints: bytes | None = None) -> Path:
+    """Write the best averaged networks of a finished run as the bundle `out`/bundle.
 
-    A bundle that is there already is verified and left alone.
+    A bundle that is there already is verified and left alone. fingerprints: of the training images, for the copy check.
 
     Returns:
         The bundle's folder.
@@ -36,7 +36,7 @@ def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, folder
     Raises:
         InputError: a stage has not been trained, or the folder holds other files.
     """
-    folder = folder or out / "bundle"
+    folder = out / "bundle"
     if (folder / "SHA256SUMS").exists():
         verify_bundle(folder)
         return folder
@@ -47,7 +47,9 @@ def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, folder
         "translation": load_best(stage_folder(out, "translation"), {"average": translator}),
     }
     samples = Image.fromarray(_samples(run, generator, translator))
-    write_bundle(folder, run.chain, generator, translator, make_card(run, data, progress, name, licence), samples)
+    write_bundle(
+        folder, run.chain, generator, translator, make_card(run, data, progress, name, licence), samples, fingerprints
+    )
     return folder
 
 
@@ -101,6 +103,7 @@ def _samples(run: Run, generator: LowResolutionGenerator, translator: Translator
         level = torch.full((SHOWN,), chain.generation_level)
         basic = degrade(basic, level, torch.randn(basic.shape, generator=chance))
         noise = torch.randn(SHOWN, chain.translator.noise_channels, *basic.shape[2:], generator=chance)
-        rows.append(np.concatenate([*to_uint8(translator(basic, types, level, noise))], axis=1))
+        made = shrink(translator(basic, types, level, noise), 2)  # half size: a bundle's picture is a glance
+        rows.append(np.concatenate([*to_uint8(made)], axis=1))
     result: np.ndarray = np.concatenate(rows)
     return result
