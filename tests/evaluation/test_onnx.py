@@ -26,14 +26,14 @@ def value(field: int, name: str, shape: list[int]) -> bytes:
     return _message(field, _message(1, name.encode()) + _message(2, _message(1, tensor)))
 
 
-def network(size: int = 8) -> bytes:
+def network(size: int = 8, batch: int = 0) -> bytes:
     """images → doubled (the sum of an image with itself) → pooled (its mean over positions, N × 3 × 1 × 1)."""
     graph = (
         node("Add", ["images", "images"], ["doubled"])
         + node("GlobalAveragePool", ["doubled"], ["pooled"])
         + _message(2, b"toy")
-        + value(11, "images", [0, 3, size, size])
-        + value(12, "pooled", [0, 3, 1, 1])
+        + value(11, "images", [batch, 3, size, size])
+        + value(12, "pooled", [batch, 3, 1, 1])
     )
     return number(1, 8) + _message(7, graph) + _message(8, number(2, 13))
 
@@ -65,3 +65,14 @@ def test_an_unknown_tensor_or_damaged_model_ends_in_a_sentence(tmp_path):
     (tmp_path / "text.onnx").write_text("not a network")
     with pytest.raises(InputError, match=r"text\.onnx: ONNX Runtime cannot load"):
         OnnxExtractor("dinov2", tmp_path / "text.onnx")
+
+
+def test_a_network_for_one_image_at_a_time_works_and_one_for_four_says_so(tmp_path):
+    (tmp_path / "one.onnx").write_bytes(network(batch=1))
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    (tmp_path / "any.onnx").write_bytes(network())
+    one, any_number = (OnnxExtractor("dinov2", tmp_path / name)(images) for name in ("one.onnx", "any.onnx"))
+    assert one == pytest.approx(any_number, abs=1e-5)
+    (tmp_path / "four.onnx").write_bytes(network(batch=4))
+    with pytest.raises(InputError, match=r"four\.onnx does not run on one image.*batch size of 1"):
+        OnnxExtractor("dinov2", tmp_path / "four.onnx")

@@ -124,16 +124,25 @@ class OnnxExtractor:
         self._session = _session(model, os.fspath(place))
         inputs = self._session.get_inputs()
         shape = inputs[0].shape
-        if len(inputs) != 1 or len(shape) != 4 or (shape[1] not in (3, "3") and isinstance(shape[1], int)):
+        if len(inputs) != 1 or len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != 3):
             raise InputError(f"{place} is not a network with one input of images (N, 3, height, width).")
         self._input = inputs[0].name
-        self._fixed_batch = shape[0] if isinstance(shape[0], int) else None
+        self._one_at_a_time = isinstance(shape[0], int)
         self.input_size = shape[2] if isinstance(shape[2], int) else kind.input_size
-        self.dim = self(np.zeros((1, self.input_size, self.input_size, 3), np.uint8)).shape[1]
+        try:
+            self.dim = self(np.zeros((1, self.input_size, self.input_size, 3), np.uint8)).shape[1]
+        except InputError:
+            raise
+        except Exception as error:  # ONNX Runtime raises bare exceptions of its own
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{place} does not run on one image of {self.input_size}×{self.input_size} pixels ({reason}); export it "
+                "with a batch size of 1 or an open one."
+            ) from None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         pixels = normalised(to_input(images, self.input_size), self._mean, self._deviation)
-        step = 1 if self._fixed_batch == 1 else len(pixels)
+        step = 1 if self._one_at_a_time else len(pixels)
         parts = [self._session.run(None, {self._input: pixels[i : i + step]})[0] for i in range(0, len(pixels), step)]
         output = np.concatenate(parts).astype(np.float32)
         if output.ndim == 3:

@@ -2,7 +2,8 @@
 
 Early and middle layers see texture and outlines, which a network trained for meaning may pass over. As in LPIPS (Zhang
 et al. 2018), activations after each of the five blocks get unit length over the channels at every position, so that no
-block outweighs the others; then they are averaged over the positions.
+block outweighs the others; then they are averaged over the positions. A factor common to all brings the numbers to
+about 1, where the kernel distance expects them: near 0 its kernel would see means only.
 """
 
 from __future__ import annotations
@@ -61,5 +62,5 @@ class VGG16HED:
                 for kernel, bias in block:
                     x = F.conv2d(x, kernel, bias, padding=1).relu_()
                 pooled.append(F.normalize(x, dim=1, eps=1e-6).mean(dim=(2, 3)))
-            features: np.ndarray = torch.cat(pooled, dim=1).numpy()
+            features: np.ndarray = (torch.cat(pooled, dim=1) * (self.dim / len(pooled)) ** 0.5).numpy()
         return features
