@@ -147,6 +147,7 @@ def test_the_share_beyond_a_rank_follows_its_exact_distribution():
 def test_fingerprints_survive_saving_and_stand_alone(cells, real, tmp_path):
     real.save(tmp_path / "fingerprints.npz")
     loaded = Fingerprints.load(tmp_path / "fingerprints.npz")
+    assert Fingerprints.from_bytes(real.to_bytes()).held_out == 40
     assert np.array_equal(loaded.descriptors, real.descriptors)
     assert np.array_equal(loaded.baseline, real.baseline)
     assert [path.name for path in tmp_path.iterdir()] == ["fingerprints.npz"]
@@ -154,7 +155,7 @@ def test_fingerprints_survive_saving_and_stand_alone(cells, real, tmp_path):
 
 
 def test_damaged_or_foreign_fingerprints_are_refused(real, tmp_path):
-    with pytest.raises(InputError, match=r"missing\.npz: no such file"):
+    with pytest.raises(InputError, match=r"missing\.npz cannot be read"):
         Fingerprints.load(tmp_path / "missing.npz")
     (tmp_path / "text.npz").write_text("nothing")
     np.savez(tmp_path / "other.npz", format=1, descriptors=np.zeros((3, 7), np.float16))

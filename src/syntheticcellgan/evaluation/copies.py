@@ -1,6 +1,6 @@
 """Copies: are synthetic images nearer to training images than real cells are that nobody trained on?
 
-    Fingerprints.of(training, held_out) -> Fingerprints      # written into a bundle: .save(path), Fingerprints.load(path)
+    Fingerprints.of(training, held_out) -> Fingerprints      # in a bundle: .to_bytes(), .from_bytes(content)
     find_copies(synthetic, fingerprints) -> CopyReport       # needs the fingerprints only, not the training images
     judge(nearest, fingerprints) -> CopyReport               # the same, from neighbours already found
 
@@ -27,8 +27,10 @@ pbc_barcelona, are split by image); the yardstick is then a little too lenient, 
 
 from __future__ import annotations
 
+import io
 import math
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,6 +51,7 @@ MINIMUM_SYNTHETIC = 20
 """Synthetic images below which no share is given."""
 
 _FORMAT = 1
+_LARGEST = 2**30  # bytes: a million training images
 _ALPHA = 0.005  # at each of two thresholds: a false alarm in at most 1 % of clean sets
 _FALSE_DISCOVERIES = 0.01
 
@@ -105,32 +108,47 @@ class Fingerprints:
             parts.append(1 - nearest(left_out, descriptors, own=drawn, progress=progress).similarity)
         return cls(descriptors, np.concatenate(parts).astype(np.float32), count)
 
+    def to_bytes(self) -> bytes:
+        """As the content of an .npz file, for a bundle; plain arrays, no pickle inside."""
+        held = io.BytesIO()
+        np.savez_compressed(
+            held,
+            format=np.int64(_FORMAT),
+            descriptors=self.descriptors,
+            baseline=self.baseline,
+            held_out=np.int64(self.held_out),
+        )
+        return held.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str = "fingerprints.npz") -> Fingerprints:
+        """What `to_bytes` gave; InputError with `name` for anything else."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(member.file_size for member in archive.infolist()) > _LARGEST:
+                    raise InputError("it unpacks to more than a gigabyte")
+            with np.load(io.BytesIO(content), allow_pickle=False) as held:
+                if int(held["format"]) != _FORMAT:
+                    raise InputError("it was written by another version")
+                return cls(held["descriptors"], held["baseline"], int(held["held_out"]))
+        except Exception as error:  # whatever a damaged zip or array header raises
+            raise InputError(f"{name} holds no fingerprints that can be read ({error}).") from None
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write as .npz (no pickle inside); a file half written never takes the place of a whole one."""
+        """Write as .npz; a file half written never takes the place of a whole one."""
         path = Path(path)
         partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
-            np.savez_compressed(
-                file,
-                format=np.int64(_FORMAT),
-                descriptors=self.descriptors,
-                baseline=self.baseline,
-                held_out=np.int64(self.held_out),
-            )
+        partial.write_bytes(self.to_bytes())
         os.replace(partial, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Fingerprints:
-        """Read what `save` wrote; InputError, naming the file, if it is anything else."""
+        """Read what `save` wrote; InputError, naming the file, if it is missing or anything else."""
         try:
-            with np.load(path, allow_pickle=False) as held:
-                if int(held["format"]) != _FORMAT:
-                    raise InputError("it was written by another version")
-                return cls(held["descriptors"], held["baseline"], int(held["held_out"]))
-        except FileNotFoundError:
-            raise InputError(f"{os.fspath(path)}: no such file; fingerprints are written into every bundle.") from None
-        except Exception as error:  # whatever a damaged zip or array header raises
-            raise InputError(f"{os.fspath(path)} holds no fingerprints that can be read ({error}).") from None
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"{os.fspath(path)} cannot be read ({error.strerror}).") from None
+        return cls.from_bytes(content, os.fspath(path))
 
 
 @dataclass(frozen=True)
