@@ -138,6 +138,8 @@ def test_what_training_used_may_not_judge():
     ensure_independent("vit-s-focus", ["efficientnet-lite0"])
     with pytest.raises(InputError, match=r"efficientnet-lite0 were used in training.*vit-s-focus"):
         ensure_independent("efficientnet-lite0", ["efficientnet-lite0"])
+    with pytest.raises(InputError, match="vit-s-focus were used"):  # the same network, read out earlier
+        ensure_independent("vit-s-focus", ["vit-s-focus-last"])
     assert set(HEADLINE) <= set(EXTRACTORS)
 
 

@@ -67,13 +67,18 @@ def get_extractor(name: str, path: str | os.PathLike[str] | None = None) -> Extr
 
 def ensure_independent(extractor: str, training_extractors: Iterable[str]) -> None:
     """InputError if training used the extractor: a network that a generator learned to please cannot judge it."""
-    used = sorted(set(training_extractors))
-    if extractor in used:
-        free = [name for name in EXTRACTORS if name not in used]
+    used = {_network(name) for name in training_extractors}
+    if _network(extractor) in used:
+        free = [name for name in EXTRACTORS if _network(name) not in used]
         raise InputError(
             f"The features of {extractor} were used in training, so they cannot judge the result; "
             f"take one of {', '.join(free)}."
         )
+
+
+def _network(extractor: str) -> str:
+    """Two depths of one network are one network."""
+    return extractor.removesuffix("-last")
 
 
 def features_of(
