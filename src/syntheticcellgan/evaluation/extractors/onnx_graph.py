@@ -1,7 +1,7 @@
 """Make an inner tensor of an ONNX model its output, by editing the protobuf: no package beyond Python.
 
-An ONNX file is a ModelProto whose field 7 is the GraphProto; in the graph, field 1 holds nodes (their field 2 names
-their outputs), field 12 the graph's outputs (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+An ONNX file is a ModelProto whose field 7 is the GraphProto; in the graph, field 1 holds nodes (their fields 1 and 2
+name inputs and outputs), field 12 the graph's outputs (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
 from __future__ import annotations
@@ -10,34 +10,51 @@ from collections.abc import Iterator
 
 from syntheticcellgan.errors import InputError
 
-_GRAPH, _NODE, _NODE_OUTPUT, _GRAPH_OUTPUT = 7, 1, 2, 12
+_GRAPH, _NODE, _GRAPH_OUTPUT = 7, 1, 12
+_NODE_INPUT, _NODE_OUTPUT = 1, 2
 # TypeProto { tensor_type { elem_type: FLOAT } }: the shape is left to the run-time.
 _FLOAT_TENSOR = bytes([0x0A, 0x02, 0x08, 0x01])
 
 
 def with_output(model: bytes, tensor: str) -> bytes:
-    """The model with the float tensor called `tensor` as its only output; InputError if no node makes it."""
-    name = tensor.encode()
+    """The model with the float tensor called `tensor` as its only output, and only the nodes that this needs.
+
+    (ONNX Runtime would compute the others in vain.) InputError if no node makes the tensor. Nodes with sub-graphs (If,
+    Loop) may read tensors that they do not list, so models with those are not for this function.
+    """
     parts: list[bytes] = []
     made = False
     for number, start, body, end in _fields(model, 0, len(model)):
         if number != _GRAPH:
             parts.append(model[start:end])
             continue
-        kept: list[bytes] = []
-        for inner, first, content, last in _fields(model, body, end):
-            if inner == _GRAPH_OUTPUT:
-                continue
-            kept.append(model[first:last])
-            if inner == _NODE:
-                made = made or any(
-                    field == _NODE_OUTPUT and model[a:b] == name for field, _, a, b in _fields(model, content, last)
-                )
-        kept.append(_message(_GRAPH_OUTPUT, _message(1, name) + _message(2, _FLOAT_TENSOR)))
+        inside = list(_fields(model, body, end))
+        nodes = {first: _links(model, content, last) for kind, first, content, last in inside if kind == _NODE}
+        wanted, needed = {tensor}, set()
+        for first, (inputs, outputs) in reversed(nodes.items()):  # ONNX lists nodes in an order that can be run
+            if wanted & outputs:
+                needed.add(first)
+                wanted |= inputs
+        made = made or bool(needed)
+        kept = [
+            model[first:last]
+            for kind, first, _, last in inside
+            if kind != _GRAPH_OUTPUT and (kind != _NODE or first in needed)
+        ]
+        kept.append(_message(_GRAPH_OUTPUT, _message(1, tensor.encode()) + _message(2, _FLOAT_TENSOR)))
         parts.append(_message(_GRAPH, b"".join(kept)))
     if not made:
         raise InputError(f"The ONNX model has no tensor called {tensor}: it is another model than expected.")
     return b"".join(parts)
+
+
+def _links(model: bytes, position: int, end: int) -> tuple[set[str], set[str]]:
+    """Names of the inputs and outputs of the node between `position` and `end`."""
+    names: dict[int, set[str]] = {_NODE_INPUT: set(), _NODE_OUTPUT: set()}
+    for number, _, body, last in _fields(model, position, end):
+        if number in names:
+            names[number].add(model[body:last].decode(errors="replace"))
+    return names[_NODE_INPUT], names[_NODE_OUTPUT]
 
 
 def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
