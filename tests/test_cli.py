@@ -172,7 +172,9 @@ def test_a_stage_in_use_by_another_process_is_refused(capsys, tmp_path, drawn_ce
 
 def test_dry_run_writes_nothing(capsys, tmp_path, drawn_cells, tiny_settings):
     out = tmp_path / "run"
-    code, text = run("train", str(drawn_cells), "--out", str(out), "--config", tiny_settings, "--dry-run", capsys=capsys)
+    code, text = run(
+        "train", str(drawn_cells), "--out", str(out), "--config", tiny_settings, "--dry-run", capsys=capsys
+    )
     assert code == 0
     assert "Nothing was written" in text
     assert not out.exists()

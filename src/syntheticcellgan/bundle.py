@@ -24,7 +24,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from syntheticcellgan.bundle_files import LARGEST, OPTIONAL, REQUIRED, SUMS, check_sums, read_files, sums_of, write_zip
-from syntheticcellgan.bundle_tensors import Unfilled, read_tensors
+from syntheticcellgan.bundle_tensors import Unfilled, one_thread, read_tensors
 from syntheticcellgan.card import render_card
 from syntheticcellgan.cell_types import nearest, slug
 from syntheticcellgan.config import ChainConfig, check_chain, from_dict, to_dict
@@ -92,6 +92,11 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
     """
     path = find_bundle(name_or_path)
     files = read_files(path)
+    with one_thread():
+        return _loaded(files, path)
+
+
+def _loaded(files: Mapping[str, bytes], path: Path) -> Bundle:
     chain = _read_config(files["config.json"], path)
     card = _read_card(files["card.json"], path)
     with torch.device("meta"), Unfilled():

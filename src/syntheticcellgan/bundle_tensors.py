@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
@@ -38,6 +40,19 @@ class Unfilled(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, torch works with one thread: to share out many small tensors takes longer than to go through them, above
+    all on a busy machine.
+    """
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
+
+
 def read_tensors(content: bytes, expected: Mapping[str, tuple[int, ...]], path: Path, name: str) -> dict[str, Tensor]:
     """The tensors of the safetensors file `content` in float32, if they are the `expected` names and shapes.
 
@@ -64,7 +79,7 @@ def read_tensors(content: bytes, expected: Mapping[str, tuple[int, ...]], path: 
     except Exception as error:  # the library raises several kinds for one thing: a damaged file
         raise InputError(f"{path}: {name} is damaged ({error}). Copy the bundle anew.") from error
     for key, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
+        if not np.isfinite(tensor.numpy()).all():
             raise InputError(f"{path}: {name}: {key} holds values that are no numbers; the training went wrong.")
     return tensors
 

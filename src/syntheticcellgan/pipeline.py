@@ -19,6 +19,7 @@ from syntheticcellgan.bundle import Bundle, load_bundle
 from syntheticcellgan.cell_types import nearest, resolve, slug
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade
+from syntheticcellgan.pixels import to_uint8
 
 MICRO_BATCH = 4
 """Images that go through the networks together, always: with one shape the sums inside are always added in one order."""
@@ -157,7 +158,7 @@ class SyntheticCellGAN:
         basic = generator.synthesise(mean + truncation * (style - mean))
         level = torch.full((MICRO_BATCH,), self.chain.generation_level)
         made = translator(degrade(basic, level, grain), types, level, texture)
-        images, basics = _to_uint8(made), _to_uint8(basic)
+        images, basics = to_uint8(made), to_uint8(basic)
         return [Cell(images[i], basics[i], name, seed) for i, (name, seed) in enumerate(chunk)]
 
 
@@ -195,10 +196,3 @@ def _noises(chunk: list[tuple[str, int]], sizes: list[tuple[int, ...]]) -> list[
         rng = np.random.Generator(np.random.Philox(key=key))
         drawn.append([rng.standard_normal(size, dtype=np.float32) for size in sizes])
     return [torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True)]
-
-
-def _to_uint8(images: Tensor) -> np.ndarray:
-    """(N, 3, H, W), −1 … 1 → (N, H, W, 3) uint8."""
-    scaled = images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    result: np.ndarray = scaled.permute(0, 2, 3, 1).contiguous().numpy()
-    return result

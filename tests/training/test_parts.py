@@ -20,7 +20,6 @@ from syntheticcellgan.training.augment import recolour, symmetry
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.loop import learning_rate_factor
-from syntheticcellgan.training.selection import kernel_distance
 
 
 def tiny(resolution=32, scale=4, mode="typed"):
@@ -194,11 +193,3 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / "c").write_bytes(b"not a checkpoint")
     with pytest.raises(InputError, match="not a readable checkpoint"):
         checkpoint.read_progress(tmp_path / "c")
-
-
-def test_kernel_distance_is_near_zero_for_one_distribution_and_grows_with_a_shift():
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 200, 16))
-    near, far = kernel_distance(a, b), kernel_distance(a, b + 0.5)
-    assert abs(near) < 0.05
-    assert far > 10 * abs(near)

@@ -11,13 +11,9 @@ from torch import Tensor
 
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.data.manifest import Manifest
+from syntheticcellgan.pixels import to_tensor
 from syntheticcellgan.training.augment import symmetry
 from syntheticcellgan.training.randomness import numpy_generator
-
-
-def to_tensor(images: np.ndarray) -> Tensor:
-    """(N, H, W, 3) uint8 → (N, 3, H, W) float32, −1 … 1, channels last in memory."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 class Feed:

@@ -16,8 +16,8 @@ from syntheticcellgan.config import to_dict
 from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.pixels import to_uint8
 from syntheticcellgan.training import perceptual, selection
-from syntheticcellgan.training.grids import to_uint8
 from syntheticcellgan.training.loop import load_best
 from syntheticcellgan.training.randomness import torch_generator
 from syntheticcellgan.training.run import Data, Run, stage_folder

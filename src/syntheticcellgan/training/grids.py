@@ -8,14 +8,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from syntheticcellgan.pixels import to_uint8
+
 GAP = 4
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """(N, 3, H, W), −1 … 1 → (N, H, W, 3) uint8, rounded."""
-    scaled = images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).byte()
-    result: np.ndarray = scaled.permute(0, 2, 3, 1).contiguous().numpy()
-    return result
 
 
 def save_grid(rows: list[tuple[Tensor, Tensor]], path: Path) -> None:

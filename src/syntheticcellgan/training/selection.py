@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from syntheticcellgan.kernel_distance import kernel_distance
+
 EXTRACTOR = "efficientnet-lite1"
 SIDE = 128
 
@@ -30,21 +32,6 @@ class SelectionFeatures(nn.Module):
         if images.shape[-1] != SIDE:
             images = F.interpolate(images, size=(SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
         return self.network.extract_features(images).mean(dim=(2, 3))
-
-
-def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Unbiased squared kernel distance with the cubic kernel (Bińkowski et al. 2018): (N, d), (M, d) → float."""
-
-    def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        result: np.ndarray = (x @ y.T / x.shape[1] + 1) ** 3
-        return result
-
-    n, m = len(a), len(b)
-    within_a = kernel(a, a)
-    within_b = kernel(b, b)
-    mean_a = (within_a.sum() - np.trace(within_a)) / (n * (n - 1))
-    mean_b = (within_b.sum() - np.trace(within_b)) / (m * (m - 1))
-    return float(mean_a + mean_b - 2 * kernel(a, b).mean())
 
 
 class HeldOutScore:

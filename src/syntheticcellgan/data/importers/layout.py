@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,3 +67,18 @@ def images(folder: Path) -> Iterator[tuple[Path, str]]:
     """(path, path relative to `folder`) of all images below it, sorted; InputError if a link leaves it."""
     for file in sorted(image_files(folder)):
         yield folder / file, file
+
+
+def items_of_folders(
+    root: Path, names: Container[str], type_of: Callable[[str, str], tuple[str, str | None]], laboratory: str
+) -> Iterator[Item]:
+    """The images in those sub-folders of `root` that `names` has.
+
+    type_of: (folder's name, file's name) → cell type and subtype.
+    """
+    for folder in folders(root):
+        if folder.name in names:
+            for path, file in images(folder):
+                cell_type, subtype = type_of(folder.name, path.name)
+                place = f"{folder.name}/{file}"
+                yield Item(path.name, cell_type, path, place, subtype=subtype, laboratory=laboratory)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from syntheticcellgan.data.importers.layout import Item, Layout, folders, images, search
+from syntheticcellgan.data.importers.layout import Item, Layout, folders, items_of_folders, search
 
 _CODES: dict[str, tuple[str, str | None]] = {
     "BAS": ("basophil", None),
@@ -35,19 +35,7 @@ def _here(folder: Path) -> bool:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    for folder in folders(root):
-        if folder.name not in _CODES:
-            continue
-        cell_type, subtype = _CODES[folder.name]
-        for path, file in images(folder):
-            yield Item(
-                path.name,
-                cell_type,
-                path,
-                f"{folder.name}/{file}",
-                subtype=subtype,
-                laboratory="Munich University Hospital (LMU)",
-            )
+    return items_of_folders(root, _CODES, lambda folder, _: _CODES[folder], "Munich University Hospital (LMU)")
 
 
 LAYOUT = Layout(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from syntheticcellgan.data.importers.layout import Item, Layout, folders, images, search
+from syntheticcellgan.data.importers.layout import Item, Layout, folders, items_of_folders, search
 
 _TYPES: dict[str, tuple[str, str | None]] = {
     "basophil": ("basophil", None),
@@ -48,19 +48,7 @@ def _here(folder: Path) -> bool:
 
 
 def _items(root: Path) -> Iterator[Item]:
-    for folder in folders(root):
-        if folder.name not in _TYPES:
-            continue
-        cell_type, subtype = _TYPES[folder.name]
-        for path, file in images(folder):
-            yield Item(
-                path.name,
-                cell_type,
-                path,
-                f"{folder.name}/{file}",
-                subtype=subtype,
-                laboratory="Munich Leukemia Laboratory",
-            )
+    return items_of_folders(root, _TYPES, lambda folder, _: _TYPES[folder], "Munich Leukemia Laboratory")
 
 
 LAYOUT = Layout(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from syntheticcellgan.data.importers.layout import Item, Layout, folders, images, search
+from syntheticcellgan.data.importers.layout import Item, Layout, folders, images, items_of_folders, search
 
 _FOLDERS = frozenset(
     {"basophil", "eosinophil", "erythroblast", "ig", "lymphocyte", "monocyte", "neutrophil", "platelet"}
@@ -28,24 +28,15 @@ def _here(folder: Path) -> bool:
     return any(samples) and all(_NAME.match(sample[0].name) for sample in samples if sample is not None)
 
 
+def _type(folder: str, file: str) -> tuple[str, str | None]:
+    prefix = file.split("_")[0].upper()
+    if folder == "ig":
+        return _IMMATURE.get(prefix, "immature_granulocyte"), None
+    return folder, _SUBTYPES.get(prefix) if folder == "neutrophil" else None
+
+
 def _items(root: Path) -> Iterator[Item]:
-    for folder in folders(root):
-        if folder.name not in _FOLDERS:
-            continue
-        for path, file in images(folder):
-            prefix = path.name.split("_")[0].upper()
-            cell_type = folder.name
-            if cell_type == "ig":
-                cell_type = _IMMATURE.get(prefix, "immature_granulocyte")
-            subtype = _SUBTYPES.get(prefix) if cell_type == "neutrophil" else None
-            yield Item(
-                path.name,
-                cell_type,
-                path,
-                f"{folder.name}/{file}",
-                subtype=subtype,
-                laboratory="Hospital Clinic of Barcelona",
-            )
+    return items_of_folders(root, _FOLDERS, _type, "Hospital Clinic of Barcelona")
 
 
 LAYOUT = Layout(
