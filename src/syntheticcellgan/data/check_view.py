@@ -29,6 +29,7 @@ def check_table(report: CheckReport) -> RenderableType:
         facts.add_row("laboratories", _list(report.laboratories))
     facts.add_row("exact duplicates", f"{len(report.exact_duplicates):,} groups")
     facts.add_row("near duplicates", f"{len(report.near_duplicates):,} groups")
+    facts.add_row("overlapping", f"{len(report.overlapping):,} groups of images cut from one field")
     parts: list[RenderableType] = [Text(f"{report.images:,} images in {report.folder}", style="bold"), types, facts]
     parts += _excerpt("Cannot be read", [reason for _, reason in report.unreadable])
     parts += _excerpt("Duplicates of different types", [" = ".join(group) for group in report.contradictions])

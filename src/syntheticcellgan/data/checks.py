@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from syntheticcellgan.config import TrainingConfig
-from syntheticcellgan.data.duplicates import NEAR, SIDE, connected, near_pairs
+from syntheticcellgan.data.duplicates import NEAR, connected, near_pairs
 from syntheticcellgan.data.images import open_image, read_image, thumbnail_of
 from syntheticcellgan.data.manifest import Manifest, read_manifest, unlisted_images
+from syntheticcellgan.data.overlaps import SIDE, overlaps
 from syntheticcellgan.errors import InputError
 
 FEW = 100
@@ -41,7 +42,8 @@ class CheckReport:
 
     counts: usable images per type. sizes: "width×height" → images. modes: colour mode → images. unreadable: (file,
     reason). exact_duplicates: the same pixels; near_duplicates: the same cell, re-encoded, cropped or shifted a little.
-    contradictions: the groups of either kind whose files bear different types. blank: images of one shade.
+    contradictions: the groups of either kind whose files bear different types. overlapping: different parts of one field
+    of view, which show some of the same cells. blank: images of one shade.
     unlisted: images in the folder that belong to no type.
     """
 
@@ -54,6 +56,7 @@ class CheckReport:
     blank: tuple[str, ...]
     exact_duplicates: tuple[tuple[str, ...], ...]
     near_duplicates: tuple[tuple[str, ...], ...]
+    overlapping: tuple[tuple[str, ...], ...]
     contradictions: tuple[tuple[str, ...], ...]
     patients: int
     images_without_patient: int
@@ -104,6 +107,7 @@ def check(
     stack = np.stack(thumbs) if thumbs else np.zeros((0, SIDE, SIDE), np.uint8)
     blank = [number for number, thumb in enumerate(stack) if thumb.min() == thumb.max()]
     exact, near = _duplicates(good, stack, blank, turned)
+    overlapping = _overlapping(stack, near)
     contradictions = [group for group in (*exact, *near) if len({good.records[i].cell_type for i in group}) > 1]
     counts = {name: good.counts.get(name, 0) for name in manifest.cell_types}
     patients = {record.patient for record in good.records if record.patient is not None}
@@ -119,12 +123,15 @@ def check(
         blank=tuple(good.records[number].file for number in blank),
         exact_duplicates=_named(good, exact),
         near_duplicates=_named(good, near),
+        overlapping=_named(good, overlapping),
         contradictions=_named(good, contradictions),
         patients=len(patients),
         images_without_patient=sum(record.patient is None for record in good.records),
         laboratories=dict(laboratories.most_common()),
         unlisted=tuple(unlisted),
-        warnings=tuple(_warnings(counts, needed, len(unreadable), len(blank), exact, near, contradictions, unlisted)),
+        warnings=tuple(
+            _warnings(counts, needed, len(unreadable), len(blank), exact, near, overlapping, contradictions, unlisted)
+        ),
     )
 
 
@@ -148,6 +155,16 @@ def _duplicates(
     return exact, near
 
 
+def _overlapping(thumbs: np.ndarray, near: list[list[int]]) -> list[list[int]]:
+    """Groups of indices that show parts of one field, without those that are near duplicates anyway."""
+    group_of = {index: number for number, group in enumerate(near) for index in group}
+    pairs = [(i, j) for i, j, _ in overlaps(thumbs) if group_of.get(i, -1) != group_of.get(j, -2)]
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, label in enumerate(connected(len(thumbs), pairs).tolist()):
+        groups[label].append(index)
+    return [group for group in groups.values() if len(group) > 1]
+
+
 def _named(manifest: Manifest, groups: list[list[int]]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(manifest.records[index].file for index in group) for group in groups)
 
@@ -159,6 +176,7 @@ def _warnings(
     blank: int,
     exact: list[list[int]],
     near: list[list[int]],
+    overlapping: list[list[int]],
     contradictions: list[list[int]],
     unlisted: list[str],
 ) -> list[str]:
@@ -179,6 +197,10 @@ def _warnings(
         warnings.append(f"{extra} image(s) are exact copies of another; delete them.")
     if near:
         warnings.append(f"{len(near)} group(s) of near duplicates; a split keeps each group in one part.")
+    if overlapping:
+        warnings.append(
+            f"{len(overlapping)} group(s) of images overlap, cut from one field; a split keeps each group in one part."
+        )
     if blank:
         warnings.append(f"{blank} image(s) are of one shade and show no cell; take them out.")
     if unlisted:

@@ -1,9 +1,10 @@
 """Images of the same cell: fingerprints that survive re-encoding, and the groups they form.
 
-A fingerprint is the brightness gradient (right and down) of a 16×16 grey thumbnail, as a vector of length 1; two
-images are near duplicates if the product of their fingerprints, a correlation, reaches `NEAR`. On 10,907 different
-cells of one laboratory the nearest other cell reached 0.87 at most; copies that were re-encoded, halved in size,
-brightened, cropped by 2 % on each side or shifted by 3 of 256 px all stayed above 0.90
+Two ways to be near duplicates: alike as a whole (here), or overlapping parts of one field of view (`overlaps.py`).
+A fingerprint is the brightness gradient (right and down) between 16×16 grey cells, as a vector of length 1; two images
+are near duplicates if the product of their fingerprints, a correlation, reaches `NEAR`. On 10,907 different cells of
+one laboratory the nearest other cell reached 0.86 at most; copies that were re-encoded, halved in size, brightened or
+cropped by 2 % on each side all stayed above 0.90, and 99 in 100 of those shifted by 3 of 256 px
 (docs/results/near_duplicates.json, benchmarks/near_duplicates.py).
 """
 
@@ -15,29 +16,26 @@ from pathlib import Path
 import numpy as np
 
 from syntheticcellgan.data.images import read_thumbnail
+from syntheticcellgan.data.overlaps import SIDE, overlaps
 
 NEAR = 0.9
 """Correlation of two fingerprints from which on the images count as the same cell."""
 
-SIDE = 16
-"""Pixels along a thumbnail's side."""
-
-LENGTH = 2 * SIDE * (SIDE - 1)
-"""Numbers in a fingerprint."""
-
+_CELLS = 16  # along a fingerprint's side
 _BLOCK = 2048
 
 
 def fingerprint(thumbnail: np.ndarray) -> np.ndarray:
-    """Fingerprint, (LENGTH,) float32, of a (16, 16) grey thumbnail; all zeros if it is of one shade."""
-    grey = thumbnail.astype(np.float32)
+    """Fingerprint, (480,) float32, of a (64, 64) grey thumbnail; all zeros if it is of one shade."""
+    fold = len(thumbnail) // _CELLS
+    grey = thumbnail.reshape(_CELLS, fold, _CELLS, fold).mean(axis=(1, 3), dtype=np.float32)
     gradient = np.concatenate([np.diff(grey, axis=1).ravel(), np.diff(grey, axis=0).ravel()])
     length = float(np.linalg.norm(gradient))
     return gradient / length if length > 0 else gradient
 
 
 def thumbnails(paths: Iterable[Path]) -> np.ndarray:
-    """(N, 16, 16) uint8 grey thumbnails; InputError if an image cannot be read."""
+    """(N, 64, 64) uint8 grey thumbnails; InputError if an image cannot be read."""
     images = [read_thumbnail(path, SIDE) for path in paths]
     return np.stack(images) if images else np.zeros((0, SIDE, SIDE), np.uint8)
 
@@ -45,7 +43,7 @@ def thumbnails(paths: Iterable[Path]) -> np.ndarray:
 def near_pairs(
     thumbs: np.ndarray, *, threshold: float = NEAR, turned: bool = False
 ) -> Iterator[tuple[int, int, float]]:
-    """(i, j, correlation) with i < j of all near duplicates among (N, 16, 16) thumbnails.
+    """(i, j, correlation) with i < j of all near duplicates among (N, 64, 64) thumbnails.
 
     turned: also find copies that were turned by quarter turns or mirrored. Time grows with N²: about 2 s on one core
     for 10,000 images (8 times as long if turned).
@@ -67,9 +65,13 @@ def near_pairs(
 
 
 def duplicate_groups(paths: Iterable[Path]) -> np.ndarray:
-    """(N,) group numbers; near duplicates, also through a third image, share one. InputError if one cannot be read."""
+    """(N,) group numbers: near duplicates and overlapping images, also through a third image, share one.
+
+    InputError if an image cannot be read.
+    """
     thumbs = thumbnails(paths)
-    return connected(len(thumbs), [(i, j) for i, j, _ in near_pairs(thumbs)])
+    pairs = [*near_pairs(thumbs), *overlaps(thumbs)]
+    return connected(len(thumbs), [(i, j) for i, j, _ in pairs])
 
 
 def connected(count: int, pairs: list[tuple[int, int]]) -> np.ndarray:
