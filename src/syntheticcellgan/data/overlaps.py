@@ -110,4 +110,5 @@ def _correlation(a: np.ndarray, b: np.ndarray, y: int, x: int) -> float:
     """Of the part that two bands (64, 64) share if a point of `b` lies `y` lower and `x` further right in `a`."""
     first = a[max(y, 0) : SIDE + min(y, 0), max(x, 0) : SIDE + min(x, 0)].astype(np.float32).ravel()
     second = b[max(-y, 0) : SIDE + min(-y, 0), max(-x, 0) : SIDE + min(-x, 0)].astype(np.float32).ravel()
-    return float(first @ second / max(np.sqrt((first @ first) * (second @ second)), 1e-6))
+    lengths = float(np.linalg.norm(first)) * float(np.linalg.norm(second))
+    return float(first @ second) / max(lengths, 1e-6)
