@@ -15,6 +15,7 @@ from syntheticcellgan.errors import ScgError
 _VERBS = {
     "train": "Learn from a folder of labelled cells: both stages, then a bundle.",
     "generate": "Make images of the cell types that you ask for.",
+    "evaluate": "Measure how far synthetic images can be trusted.",
     "bundle": "Show, verify or export a trained bundle.",
     "data": "Check, import or split a data set.",
     "demo": "Show the bundled model at work, beside real cells.",

@@ -1,0 +1,346 @@
+"""A whole evaluation: sets of images in, a report out. Interrupted, it goes on from its cache.
+
+evaluate(real, synthetic, train=…, out=…) -> Report         # two labelled folders, whoever made the images
+evaluate(real, bundle="pbc-256", split=…, out=…) -> Report  # a bundle makes its cells itself
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from syntheticcellgan import __version__
+from syntheticcellgan.data.manifest import Manifest
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.evaluation import sources as folders
+from syntheticcellgan.evaluation.attributes import read_attributes
+from syntheticcellgan.evaluation.cell_sets import CellSet, choose, halves, read_cells
+from syntheticcellgan.evaluation.context import SECTIONS, Settings, Study, Tell
+from syntheticcellgan.evaluation.copies import Fingerprints
+from syntheticcellgan.evaluation.extractors.common import Extractor
+from syntheticcellgan.evaluation.features import HEADLINE, ensure_independent, get_extractor
+from syntheticcellgan.evaluation.input_checks import check_sets, input_warnings
+from syntheticcellgan.evaluation.report.rows import Row, Section
+from syntheticcellgan.evaluation.report.store import (
+    CACHE_NAME,
+    FORMAT,
+    Report,
+    check_folder,
+    check_same,
+    write_report,
+    write_whole,
+)
+from syntheticcellgan.evaluation.verdicts import headline, verdicts, warnings_of
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done and how much there is."""
+
+Folder = str | os.PathLike[str]
+
+
+def evaluate(
+    real: Folder,
+    synthetic: Folder | None = None,
+    *,
+    bundle: Folder | None = None,
+    train: Folder | None = None,
+    split: Folder | None = None,
+    laboratories: Mapping[str, Folder] | None = None,
+    attributes: Folder | None = None,
+    extractors: Sequence[str] = (),
+    trained_with: Iterable[str] = (),
+    settings: Settings | None = None,
+    out: Folder | None = None,
+    cache: Folder | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Compare synthetic with real images: fidelity, diversity, copies, morphology, attributes, utility, probe.
+
+    real: real images that the generator was not trained on. synthetic or bundle: what is judged. train: images that the
+    generator was trained on; or split: a split.json of `real`, of which only the test part is compared with and the
+    train part serves as training images. laboratories: test sets of other laboratories by name. attributes: table of
+    expert attributes. extractors: names, or name=FILE.onnx; the first is the headline one. trained_with: networks that
+    the generator's training used (a bundle's card says so itself). out: folder of the report. cache: where features,
+    generated cells and finished sections are kept; `out`/cache if not given.
+
+    InputError for anything that cannot be compared, ScgError if the report cannot be written.
+    """
+    settings = settings or Settings()
+    report_progress = progress or (lambda what, done, total: None)
+    target = None if out is None else Path(out)
+    if target is not None:
+        check_folder(target)
+    names = {name: Path(folder) for name, folder in (laboratories or {}).items()}
+    opened = folders.open_sources(
+        Path(real), _path(synthetic), None if bundle is None else os.fspath(bundle), _path(train), _path(split), names
+    )
+    judges = _extractors(extractors, [*opened.trained_with, *trained_with])
+    table = None if attributes is None else read_attributes(attributes)
+    with ExitStack() as stack:
+        if cache is not None:
+            kept = Path(cache)
+        elif target is not None:
+            kept = target / CACHE_NAME
+        else:
+            kept = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scg-evaluate-")))
+        study, notes = _read(opened, judges, table, settings, kept, report_progress)
+        key = _key(study, opened.name)
+        if target is not None:
+            check_same(target, key)
+        _warm_features(study, report_progress)
+        sections = {name: _section(name, study, key, report_progress) for name in SECTIONS if name in settings.sections}
+        rows = tuple(row for section in sections.values() for row in section.rows)
+        report = Report(_content(opened, study, key, sections, rows, notes))
+        if target is not None:
+            write_report(report, target)
+    return report
+
+
+def _path(folder: Folder | None) -> Path | None:
+    return None if folder is None else Path(folder)
+
+
+def _extractors(wanted: Sequence[str], used: Sequence[str]) -> tuple[Extractor, ...]:
+    """The extractors by name or name=FILE. Asked for, one that training used is refused; by default it is passed over."""
+    found: dict[str, Extractor] = {}
+    for entry in wanted:
+        name, _, file = entry.partition("=")
+        ensure_independent(name, used)
+        found[name] = get_extractor(name, file or None)
+    if found:
+        return tuple(found.values())
+    for name in HEADLINE:
+        try:
+            ensure_independent(name, used)
+        except InputError:
+            continue
+        found[name] = get_extractor(name)
+    if not found:
+        raise InputError(f"Training used all of {', '.join(HEADLINE)}; name another network with --extractor.")
+    return tuple(found.values())
+
+
+def _read(
+    opened: folders.Sources,
+    extractors: tuple[Extractor, ...],
+    attributes: dict[str, dict[str, str]] | None,
+    settings: Settings,
+    cache: Path,
+    progress: Progress,
+) -> tuple[Study, list[dict[str, str]]]:
+    """Open and check all images; for a bundle, make them first. Warnings about the input come along."""
+    count, seed = settings.per_type, settings.seed
+    types = folders.shared_types(opened)
+    made = opened.synthetic
+    if opened.chain is not None:
+        made = folders.generated(
+            opened.chain, types, count, cache, lambda done, total: progress("making cells", done, total)
+        )
+    assert made is not None
+    trained = opened.train
+
+    def read(name: str, manifest: Manifest, most: int = count) -> CellSet:
+        chosen = choose(manifest, most, seed)
+        return read_cells(name, chosen, _steps(f"reading {name} images", len(chosen), progress))
+
+    # Without training images real ones serve twice: compared with, and as their own floor.
+    real = read("real", _of_types(opened.real, types), count if trained is not None else 2 * count)
+    synthetic = read("synthetic", _of_types(made, types))
+    train = None if trained is None else read("training", _of_types(trained, types))
+    laboratories = {name: read(name, _of_types(lab, types)) for name, lab in opened.laboratories.items()}
+    check_sets(real, synthetic, train)
+    learn, test, no_halves = train, real, ""
+    if train is None:
+        try:
+            learn, test = halves(real, seed)
+        except InputError as refusal:
+            learn, test, no_halves = None, None, str(refusal)  # type: ignore[assignment]
+    prints, files = opened.fingerprints, []
+    if trained is not None:
+        files = [trained.path(record) for record in trained.records]
+        if "copies" in settings.sections:
+            prints = _fingerprints(files, real, cache, progress)
+    study = Study(
+        real,
+        synthetic,
+        train,
+        learn,
+        test,
+        no_halves,
+        laboratories,
+        prints,
+        files,
+        attributes,
+        extractors,
+        settings,
+        cache,
+    )
+    return study, input_warnings(study, opened)
+
+
+def _of_types(manifest: Manifest, types: Iterable[str]) -> Manifest:
+    return manifest.select(i for i, record in enumerate(manifest.records) if record.cell_type in types)
+
+
+def _fingerprints(files: Sequence[Path], held_out: CellSet, cache: Path, progress: Progress) -> Fingerprints | None:
+    """Of all training images, kept in the cache; None where there are too few."""
+    held = hashlib.sha256(held_out.digest.encode())
+    for file in files:
+        held.update(hashlib.sha256(file.read_bytes()).digest())
+    path = cache / "fingerprints" / f"{held.hexdigest()[:16]}.npz"
+    if path.exists():
+        return Fingerprints.load(path)
+    total = len(files) + 2 * len(held_out)
+    try:
+        found = Fingerprints.of(files, held_out.paths, progress=_steps("describing training images", total, progress))
+    except InputError:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found.save(path)
+    return found
+
+
+def _steps(what: str, total: int, progress: Progress) -> Callable[[int], None]:
+    """From steps since the last call to steps so far."""
+    done = 0
+
+    def more(steps: int) -> None:
+        nonlocal done
+        done = min(done + steps, total)
+        progress(what, done, total)
+
+    return more
+
+
+def _warm_features(study: Study, progress: Progress) -> None:
+    """All features that the sections will ask for, the longest part, with one bar per extractor."""
+    needing = {"distribution", "attributes", "utility", "probe", "map"}
+    if not needing & set(study.settings.sections):
+        return
+    for extractor in study.extractors:
+        sets = [study.real, study.synthetic, *([study.train] if study.train is not None else [])]
+        if extractor is study.headline:
+            sets += study.laboratories.values()
+        steps = _steps(f"features, {extractor.name}", sum(len(cells) for cells in sets), progress)
+        for cells in sets:
+            study.features(extractor, cells, steps)
+
+
+def _section(name: str, study: Study, key: str, progress: Progress) -> Section:
+    """A section, from the cache if it was finished before."""
+    path = study.cache / "sections" / key / f"{name}.json"
+    if path.exists():
+        try:
+            return Section.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # damaged: made anew
+    tell: Tell = lambda done, total: progress(name, done, total)  # noqa: E731
+    made = _measures()[name](study, tell)
+    write_whole(path, json.dumps(made.as_dict(), ensure_ascii=False, allow_nan=False))
+    return Section.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _measures() -> dict[str, Callable[[Study, Tell], Section]]:
+    """What makes each section; imported when needed."""
+    from syntheticcellgan.evaluation.sections import (
+        cell_morphology,
+        copying,
+        distribution,
+        expert_attributes,
+        usefulness,
+    )
+
+    return {
+        "distribution": distribution.measure,
+        "duplicates": copying.duplicates,
+        "copies": copying.copies,
+        "morphology": cell_morphology.measure,
+        "attributes": expert_attributes.measure,
+        "utility": usefulness.utility,
+        "probe": usefulness.probe,
+        "map": usefulness.feature_map,
+    }
+
+
+def _key(study: Study, name: str) -> str:
+    """SHA-256 of all that decides the figures."""
+    sets = [
+        study.real,
+        study.synthetic,
+        *([study.train] if study.train is not None else []),
+        *study.laboratories.values(),
+    ]
+    prints = study.fingerprints
+    parts = {
+        "software": __version__,
+        "format": FORMAT,
+        "name": name,
+        "sets": [[cells.name, cells.digest] for cells in sets],
+        "fingerprints": None if prints is None else hashlib.sha256(prints.descriptors.tobytes()).hexdigest(),
+        "attributes": study.attributes,
+        "extractors": [[extractor.name, extractor.sha256] for extractor in study.extractors],
+        "settings": {key: value for key, value in asdict(study.settings).items() if key != "sections"},
+        "utility": asdict(study.settings.utility_settings),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+def _content(
+    opened: folders.Sources,
+    study: Study,
+    key: str,
+    sections: dict[str, Section],
+    rows: tuple[Row, ...],
+    notes: list[dict[str, str]],
+) -> dict[str, Any]:
+    """report.json, in plain types."""
+    settings = study.settings
+    sets = {"real": study.real, "synthetic": study.synthetic} | (
+        {} if study.train is None else {"training": study.train}
+    )
+    described = {
+        name: {
+            "folder": opened.name if name == "synthetic" else cells.manifest.root.name,
+            "images": len(cells),
+            "counts": cells.counts,
+            "side": cells.side,
+        }
+        for name, cells in (sets | dict(study.laboratories)).items()
+    }
+    found = warnings_of(rows, sections)
+    return {
+        "format": FORMAT,
+        "software": f"syntheticcellgan {__version__}",
+        "name": opened.name,
+        "key": key,
+        "inputs": {
+            "sets": described,
+            "laboratories": list(study.laboratories),
+            "types": list(study.types),
+            "bundle": None if opened.chain is None else {"name": opened.name, "id": opened.chain.bundle.id},
+            "training_images": len(study.training_files) or None,
+            "trained_with": opened.trained_with,
+        },
+        "settings": {
+            "count": settings.per_type,
+            "quick": settings.quick,
+            "seed": settings.seed,
+            "micrometres_per_pixel": settings.micrometres_per_pixel,
+            "sections": list(sections),
+        },
+        "extractors": [
+            {"name": one.name, "licence": one.licence, "sha256": one.sha256, "numbers": one.dim}
+            for one in study.extractors
+        ],
+        "headline": [asdict(row) for row in headline(rows)],
+        "verdicts": [asdict(verdict) for verdict in verdicts(rows, sections)],
+        "warnings": notes + found,
+        "sections": {name: section.as_dict() for name, section in sections.items()},
+    }

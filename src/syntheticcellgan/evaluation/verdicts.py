@@ -1,0 +1,283 @@
+"""What the figures mean for a reader who has to decide: verdicts per use, and warnings. All thresholds stand here.
+
+Why each threshold is what it is: docs/explanation/verdicts.md. A verdict follows from the figures alone, never from a
+look at the pictures, so the best that `teaching` and `sharing` can get is “with care”: an expert must look as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, find
+from syntheticcellgan.evaluation.report.titles import percent, plain
+from syntheticcellgan.evaluation.utility import HELD_OUT
+
+Answer = Literal["yes", "with care", "no", "unknown"]
+
+HARM = 0.98  # trained on both, a classifier must keep this share of what real cells alone teach it
+REPLACE_YES, REPLACE_CARE = 0.95, 0.85  # trained on synthetic over trained on real
+RECOGNISED = 0.70  # accuracy of a real-trained classifier on synthetic cells over that on real ones
+RECOGNISED_TYPE = 0.50  # the same per type, below which a type fails
+FAR, FAR_TYPE = 3.0, 3.0  # Fréchet distance over its floor
+COLLAPSED = 0.70  # Vendi score over that of real cells
+UNCOVERED = 0.50  # coverage over that of real cells
+DUPLICATES = 3.0  # near duplicates over their expected share
+COLOUR = 3.0  # ΔE of mean colours
+UNSEGMENTED = 0.10  # more cells that cannot be segmented than among real ones
+CERTAIN = 0.95  # area under the curve of the real-or-synthetic probe
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """use: augmentation, teaching, replacement or sharing. reasons: one sentence each, the deciding one first."""
+
+    use: str
+    answer: Answer
+    reasons: tuple[str, ...]
+
+
+def verdicts(rows: Sequence[Row], sections: Mapping[str, Section]) -> tuple[Verdict, ...]:
+    """For augmentation, teaching, replacing real cells in training, and sharing instead of real images."""
+    return _augmentation(rows), _teaching(rows, sections), _replacement(rows), _sharing(sections)
+
+
+def _augmentation(rows: Sequence[Row]) -> Verdict:
+    both = find(rows, "balanced_accuracy_ratio", detail=f"both → {HELD_OUT}")
+    if not both:
+        return Verdict("augmentation", "unknown", ("Utility was not measured.",))
+    reasons = [
+        f"Trained on real and synthetic cells together, the {row.by.split(',')[0]} reaches {_interval(row)} of what it "
+        f"reaches with real cells alone (n = {row.n})."
+        for row in both
+    ]
+    if all(row.high is not None and row.high < HARM for row in both):
+        return Verdict("augmentation", "no", ("Adding synthetic cells makes classifiers worse.", *reasons))
+    gains = _gains(rows)
+    if any(row.high is not None and row.high < HARM for row in both):
+        first = "Adding synthetic cells makes one kind of classifier worse."
+        return Verdict("augmentation", "with care", (first, *reasons, *gains))
+    if gains:
+        return Verdict("augmentation", "yes", (gains[0], *reasons, *gains[1:]))
+    return Verdict("augmentation", "with care", ("Synthetic cells do no harm, but no benefit was shown.", *reasons))
+
+
+def _gains(rows: Sequence[Row]) -> list[str]:
+    """Sentences for gains at few real cells that cannot be chance, beyond what classic augmentation gives."""
+    sentences = []
+    gains = find(rows, "low_data_gain")
+    for row in gains:
+        size, _, arm = row.detail.partition(", augmentation: ")
+        if arm not in ("synthetic", "both") or row.low is None:
+            continue
+        classic = find(gains, "low_data_gain", by=row.by, detail=f"{size}, augmentation: classic")
+        base = max(0.0, classic[0].value or 0.0) if classic else 0.0
+        if row.low > base:
+            more = f"; classic augmentation alone brings {100 * base:+.1f}" if classic else ""
+            sentences.append(
+                f"With {size}, {'synthetic cells' if arm == 'synthetic' else 'synthetic cells and classic augmentation'} "
+                f"raise the balanced accuracy of the {row.by.split(',')[0]} by {100 * (row.value or 0):.1f} points "
+                f"(95 % interval {100 * row.low:+.1f} to {100 * (row.high or 0):+.1f}, n = {row.n}{more})."
+            )
+    return sentences
+
+
+def _teaching(rows: Sequence[Row], sections: Mapping[str, Section]) -> Verdict:
+    reasons: list[str] = []
+    bad = False
+    seen = _recognised(rows)
+    far = _headline(rows, "frechet_distance")
+    if seen is None and far is None:
+        return Verdict("teaching", "unknown", ("Neither utility nor fidelity was measured.",))
+    if seen is not None:
+        row, ratio = seen
+        bad |= ratio < RECOGNISED
+        reasons.append(
+            f"A classifier trained on real cells recognises {percent(row.value)} of the synthetic ones "
+            f"({percent(row.floor)} of held-out real ones, n = {row.n})."
+        )
+    if far is not None and far.ratio is not None:
+        bad |= (far.ratio_low or far.ratio) > FAR
+        reasons.append(
+            f"Synthetic cells lie {far.ratio:.1f} times as far from real ones as real ones lie from each other "
+            f"({far.by}, n = {far.n})."
+        )
+    if _copied(sections):
+        bad = True
+        reasons.insert(0, "Copies of training images were found: patients' cells would be shown as synthetic ones.")
+    if bad:
+        return Verdict("teaching", "no", tuple(reasons))
+    failing = failing_types(rows)
+    if failing:
+        reasons.append(f"Leave out the types that fail: {', '.join(plain(name) for name in failing)}.")
+    return Verdict(
+        "teaching", "with care", (*reasons, "An expert must look at the cells first: no figure replaces that.")
+    )
+
+
+def _replacement(rows: Sequence[Row]) -> Verdict:
+    found = find(rows, "balanced_accuracy_ratio", detail=f"synthetic → {HELD_OUT}")
+    known = [row for row in found if row.value is not None and row.low is not None]
+    if not known:
+        return Verdict("replacement", "unknown", ("Utility was not measured.",))
+    reasons = tuple(
+        f"Trained on synthetic cells only, the {row.by.split(',')[0]} reaches {_interval(row)} of what real cells teach it "
+        f"(n = {row.n})."
+        for row in known
+    )
+    worst = min(known, key=lambda row: row.value or 0.0)
+    if worst.low is not None and worst.low >= REPLACE_YES:
+        return Verdict("replacement", "yes", reasons)
+    if worst.value is not None and worst.value >= REPLACE_CARE:
+        return Verdict("replacement", "with care", reasons)
+    return Verdict("replacement", "no", reasons)
+
+
+def _sharing(sections: Mapping[str, Section]) -> Verdict:
+    details = sections["copies"].details if "copies" in sections else {}
+    if "copies_found" not in details:
+        return Verdict("sharing", "unknown", ("Copies were not looked for: no training images or fingerprints.",))
+    if details["copies_found"]:
+        return Verdict("sharing", "no", (details["sentence"],))
+    return Verdict(
+        "sharing", "with care", (details["sentence"], "No measure proves that no patient's cell shines through.")
+    )
+
+
+def failing_types(rows: Sequence[Row]) -> list[str]:
+    """Types that lie far from real cells, or that a classifier trained on real cells does not recognise."""
+    failing = set()
+    for row in _of_headline(rows, "frechet_distance"):
+        if row.cell_type != ALL and row.ratio_low is not None and row.ratio_low > FAR_TYPE:
+            failing.add(row.cell_type)
+    by_type: dict[str, list[float]] = {}
+    for row in find(rows, "recall", cell_type=None, detail="real → synthetic"):
+        if row.high is not None and row.floor:
+            by_type.setdefault(row.cell_type, []).append(row.high / row.floor)
+    failing |= {name for name, ratios in by_type.items() if max(ratios) < RECOGNISED_TYPE}
+    return sorted(failing)
+
+
+def warnings_of(rows: Sequence[Row], sections: Mapping[str, Section]) -> list[dict[str, str]]:
+    """What a reader must not overlook, each with `kind` and `sentence`."""
+    found: list[tuple[str, str]] = []
+    if _copied(sections):
+        found.append(("copies", sections["copies"].details["sentence"]))
+    for row in _of_headline(rows, "vendi_score"):
+        if row.ratio_high is not None and row.ratio_high < COLLAPSED:
+            found.append(
+                (
+                    "collapse",
+                    f"{_whose(row)} vary less than real ones: effectively {row.value:.1f} different images instead of "
+                    f"{row.floor:.1f} (Vendi score, n = {row.n}).",
+                )
+            )
+    for row in _of_headline(rows, "coverage"):
+        if row.cell_type != ALL and row.high is not None and row.floor and row.high / row.floor < UNCOVERED:
+            found.append(
+                (
+                    "collapse",
+                    f"{_whose(row)} cover {percent(row.value)} of what real ones look like, real ones {percent(row.floor)} "
+                    f"of each other (n = {row.n}).",
+                )
+            )
+    for row in find(rows, "near_duplicates"):
+        if row.low is not None and row.floor and row.low > DUPLICATES * row.floor:
+            found.append(
+                (
+                    "collapse",
+                    f"{percent(row.value)} of the synthetic images are nearly the same as another one "
+                    f"({percent(row.floor)} expected, n = {row.n}).",
+                )
+            )
+    for part in ("background", "cytoplasm", "nucleus"):
+        for row in find(rows, f"colour_difference_{part}"):
+            if row.low is not None and row.low > COLOUR and row.low > (row.floor_high or 0.0):
+                found.append(
+                    (
+                        "colour",
+                        f"The mean colour of the {part} is shifted by ΔE {row.value:.1f} (real against real "
+                        f"{row.floor:.1f}, n = {row.n}).",
+                    )
+                )
+    for row in find(rows, "segmentation_failures", cell_type=None):
+        if row.low is not None and row.low > (row.floor or 0.0) + UNSEGMENTED:
+            found.append(
+                (
+                    "types",
+                    f"{percent(row.value)} of the synthetic images of {plain(row.cell_type)} show no cell that can be "
+                    f"outlined ({percent(row.floor)} of the real ones, n = {row.n}).",
+                )
+            )
+    found += [("types", _why_failing(name, rows)) for name in failing_types(rows)]
+    for row in _of_headline(rows, "auc"):
+        if row.low is not None and row.low > CERTAIN:
+            found.append(
+                (
+                    "traces",
+                    f"A machine tells synthetic from real images with an AUC of {row.value:.3f} (n = {row.n}): a classifier "
+                    "trained on a mixture may learn the traces instead of the cells. Give every type both kinds of image.",
+                )
+            )
+    return [{"kind": kind, "sentence": sentence} for kind, sentence in found]
+
+
+def headline(rows: Sequence[Row]) -> list[Row]:
+    """The few figures for a card or a summary."""
+    chosen: list[Row] = []
+    for trained_on in ("real", "synthetic"):
+        chosen += find(rows, "balanced_accuracy", detail=f"{trained_on} → {HELD_OUT}")
+    chosen += find(rows, "balanced_accuracy_ratio", detail=f"synthetic → {HELD_OUT}")
+    chosen += find(rows, "balanced_accuracy_ratio", detail=f"both → {HELD_OUT}")
+    chosen += _of_headline(rows, "frechet_distance")
+    for measure in ("precision", "recall", "coverage"):
+        chosen += [row for row in _of_headline(rows, measure) if row.cell_type == ALL and row.section == "distribution"]
+    chosen += _of_headline(rows, "auc") + find(rows, "copies_beyond_doubt") + find(rows, "near_duplicates")
+    return chosen
+
+
+def _of_headline(rows: Sequence[Row], measure: str) -> list[Row]:
+    """The rows of a measure by the first extractor."""
+    found = find(rows, measure, cell_type=None)
+    return [row for row in found if row.by == found[0].by]
+
+
+def _headline(rows: Sequence[Row], measure: str) -> Row | None:
+    return next((row for row in _of_headline(rows, measure) if row.cell_type == ALL), None)
+
+
+def _recognised(rows: Sequence[Row]) -> tuple[Row, float] | None:
+    """The classifier that recognises synthetic cells best, with its accuracy over that on real ones."""
+    found = [
+        (row, (row.value or 0.0) / row.floor)
+        for row in find(rows, "balanced_accuracy", detail="real → synthetic")
+        if row.floor
+    ]
+    return max(found, key=lambda pair: pair[1]) if found else None
+
+
+def _copied(sections: Mapping[str, Section]) -> bool:
+    return "copies" in sections and bool(sections["copies"].details.get("copies_found"))
+
+
+def _why_failing(name: str, rows: Sequence[Row]) -> str:
+    distance = next((row for row in _of_headline(rows, "frechet_distance") if row.cell_type == name), None)
+    parts = []
+    if distance is not None and distance.ratio is not None:
+        parts.append(f"{distance.ratio:.1f} times as far from real cells as those from each other (n = {distance.n})")
+    recalls = find(rows, "recall", cell_type=name, detail="real → synthetic")
+    if recalls:
+        best = max(recalls, key=lambda row: row.value or 0.0)
+        parts.append(f"{percent(best.value)} recognised ({percent(best.floor)} of real ones, n = {best.n})")
+    return f"The type {plain(name)} fails: {'; '.join(parts)}."
+
+
+def _whose(row: Row) -> str:
+    return "Synthetic cells" if row.cell_type == ALL else f"Synthetic cells of type {plain(row.cell_type)}"
+
+
+def _interval(row: Row) -> str:
+    if row.value is None:
+        return "nothing"
+    return f"{percent(row.value)} (95 % interval {percent(row.low)} to {percent(row.high)})"
