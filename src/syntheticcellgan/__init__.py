@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from syntheticcellgan.cell_types import CELL_TYPES, CellType, resolve
     from syntheticcellgan.data.manifest import Manifest, Record, read_manifest
     from syntheticcellgan.errors import InputError, ScgError
+    from syntheticcellgan.evaluation.study import evaluate
     from syntheticcellgan.pipeline import Cells, SyntheticCellGAN
 
 _HOMES = {
@@ -22,6 +23,7 @@ _HOMES = {
     "cell_types": ("CELL_TYPES", "CellType", "resolve"),
     "data.manifest": ("Manifest", "Record", "read_manifest"),
     "errors": ("InputError", "ScgError"),
+    "evaluation.study": ("evaluate",),
     "pipeline": ("Cells", "SyntheticCellGAN"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -36,6 +38,7 @@ __all__ = [
     "Record",
     "ScgError",
     "SyntheticCellGAN",
+    "evaluate",
     "load_bundle",
     "read_manifest",
     "resolve",
