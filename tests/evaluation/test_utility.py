@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.answers import assess
 from syntheticcellgan.evaluation.classifiers import ConvNet, Labelled, LinearProbe, _augment, _network, _to_tensor
-from syntheticcellgan.evaluation.utility import HELD_OUT, QUICK, UtilitySettings, measure_utility
+from syntheticcellgan.evaluation.utility import HELD_OUT, QUICK, STANDARD, UtilitySettings, measure_utility
 
 TYPES = ("basophil", "lymphocyte", "monocyte")
 COLOURS = np.array([[60, 30, 110], [130, 110, 200], [190, 150, 170]])
@@ -55,6 +55,32 @@ def test_separable_types_are_learnt_from_either_side() -> None:
     assert ("small network", "both") in arms
     assert ("linear probe", "classic") not in arms
     assert json.loads(json.dumps(report.as_dict()))["types"] == list(TYPES)
+
+
+def test_low_data_points_say_what_synthetic_cells_add_to_classic_augmentation() -> None:
+    report = measure_utility(
+        cells(12, 0),
+        cells(30, 1),
+        cells(30, 2),
+        classifiers=[ConvNet(steps=20, batch=12), LinearProbe()],
+        settings=replace(TINY, seeds=1, low_data=(5,)),
+    )
+    found = {arm: report.point("small network", 5, arm) for arm in ("none", "classic", "synthetic", "both")}
+    for arm in ("none", "classic"):
+        assert found[arm].gain_over_classic is None
+    for arm in ("synthetic", "both"):
+        gain = found[arm].gain_over_classic
+        assert gain.value == pytest.approx(found[arm].macro_f1.value - found["classic"].macro_f1.value)
+        assert gain.low <= gain.value <= gain.high
+        assert found[arm].macro_f1.low <= found[arm].macro_f1.value <= found[arm].macro_f1.high
+    assert report.point("linear probe", 5, "synthetic").gain_over_classic is None  # it has no classic arm
+    with pytest.raises(KeyError):
+        report.point("linear probe", 5, "classic")
+
+
+def test_the_standard_protocol_has_five_seeds_everywhere() -> None:
+    assert min(STANDARD.seeds, STANDARD.low_data_seeds) >= 5
+    assert STANDARD.low_data == (10, 25, 50, 100)
 
 
 def test_shuffled_synthetic_labels_give_chance() -> None:

@@ -39,18 +39,18 @@ class Assessment:
         """Recall of class `k`, which must be in the test set."""
         return percentile(float(self.values["recall"][k]), self.drawn["recall"][:, k])
 
-    def ratio(self, base: Assessment) -> Interval:
-        """Balanced accuracy over that of `base`, paired; NaN where that is 0."""
-        below = float(base.values["balanced_accuracy"])
+    def ratio(self, base: Assessment, metric: str = "balanced_accuracy") -> Interval:
+        """The metric over that of `base`, paired; NaN where that is 0."""
+        below = float(base.values[metric])
         if below == 0:
             return Interval(math.nan, math.nan, math.nan)
-        drawn = self.drawn["balanced_accuracy"] / np.maximum(base.drawn["balanced_accuracy"], 1e-9)
-        return percentile(float(self.values["balanced_accuracy"]) / below, drawn)
+        drawn = self.drawn[metric] / np.maximum(base.drawn[metric], 1e-9)
+        return percentile(float(self.values[metric]) / below, drawn)
 
-    def gain(self, base: Assessment) -> Interval:
-        """Balanced accuracy minus that of `base`, paired."""
-        difference = float(self.values["balanced_accuracy"] - base.values["balanced_accuracy"])
-        return percentile(difference, self.drawn["balanced_accuracy"] - base.drawn["balanced_accuracy"])
+    def gain(self, base: Assessment, metric: str = "balanced_accuracy") -> Interval:
+        """The metric minus that of `base`, paired."""
+        difference = float(self.values[metric] - base.values[metric])
+        return percentile(difference, self.drawn[metric] - base.drawn[metric])
 
 
 def assess(truth: np.ndarray, answers: np.ndarray, classes: int, draws: int, seed: int) -> Assessment:

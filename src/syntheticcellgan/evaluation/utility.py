@@ -31,6 +31,7 @@ from syntheticcellgan.evaluation.intervals import Interval
 MINIMUM_TRAIN, MINIMUM_TEST = 10, 10  # cells per type; a type with fewer on any side is left out
 HELD_OUT = "held-out real"
 ARMS = ("none", "classic", "synthetic", "both")
+_WITH_SYNTHETIC = ("synthetic", "both")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class UtilitySettings:
     seeds: int = 5
     effort: float = 1.0
     low_data: tuple[int, ...] = (10, 25, 50, 100)
-    low_data_seeds: int = 3
+    low_data_seeds: int = 5
     low_data_effort: float = 0.5
     draws: int = 500  # of the bootstrap
     seed: int = 0
@@ -95,7 +96,11 @@ class Ratio:
 
 @dataclass(frozen=True)
 class LowDataPoint:
-    """One point of a low-data curve, tested on held-out real cells. arm: one of ARMS. gain: over "none", paired."""
+    """One point of a low-data curve, tested on held-out real cells. arm: one of ARMS.
+
+    gain: balanced accuracy over that of "none". gain_over_classic: macro-F1 over that of "classic", what synthetic cells
+    add to the augmentation that everyone has; None for "none" and "classic" and where there is no "classic". Both paired.
+    """
 
     classifier: str
     per_type: int
@@ -103,7 +108,9 @@ class LowDataPoint:
     n_test: int
     seeds: int
     balanced_accuracy: Interval
+    macro_f1: Interval
     gain: Interval
+    gain_over_classic: Interval | None
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -126,6 +133,12 @@ class UtilityReport:
             if (score.classifier, score.trained_on, score.tested_on) == (classifier, trained_on, tested_on):
                 return score
         raise KeyError((classifier, trained_on, tested_on))
+
+    def point(self, classifier: str, per_type: int, arm: str) -> LowDataPoint:
+        for point in self.low_data:
+            if (point.classifier, point.per_type, point.arm) == (classifier, per_type, arm):
+                return point
+        raise KeyError((classifier, per_type, arm))
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -300,7 +313,7 @@ def _low_data(
             few = real.select(np.concatenate(chosen))
             for arm in answers:
                 steps.next(f"{kind.name}, {per_type} real cells per type, augmentation: {arm}")
-                parts = [few, synthetic] if arm in ("synthetic", "both") else [few]
+                parts = [few, synthetic] if arm in _WITH_SYNTHETIC else [few]
                 predict = kind.fit(
                     parts,
                     types,
@@ -313,6 +326,7 @@ def _low_data(
             arm: assess(truth, np.stack(rows), len(types), settings.draws, settings.seed)
             for arm, rows in answers.items()
         }
+        classic = found.get("classic")
         points += [
             LowDataPoint(
                 kind.name,
@@ -321,7 +335,9 @@ def _low_data(
                 result.n,
                 result.seeds,
                 result.interval("balanced_accuracy"),
+                result.interval("macro_f1"),
                 result.gain(found["none"]),
+                result.gain(classic, "macro_f1") if classic is not None and arm in _WITH_SYNTHETIC else None,
             )
             for arm, result in found.items()
         ]
