@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
 from syntheticcellgan import __version__
 from syntheticcellgan.errors import InputError
@@ -100,8 +100,8 @@ def read_provenance(path: str | Path) -> Provenance:
     try:
         with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
             text: Any = image.info.get("Description") or image.info.get("comment")
-            if image.format == "TIFF":
-                text = image.tag_v2.get(_DESCRIPTION_TAG)  # type: ignore[attr-defined]
+            if isinstance(image, TiffImageFile):
+                text = image.tag_v2.get(_DESCRIPTION_TAG)
         values = json.loads(text)
         return Provenance(**values)
     except (OSError, ValueError, TypeError, SyntaxError, RecursionError, Image.DecompressionBombError) as error:
