@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from syntheticcellgan.bundle_files import LARGEST, OPTIONAL, REQUIRED, SUMS, check_sums, read_files, sums_of, write_zip
 from syntheticcellgan.bundle_tensors import Unfilled, one_thread, read_tensors
+from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.card import render_card
 from syntheticcellgan.cell_types import nearest, slug
 from syntheticcellgan.config import ChainConfig, check_chain, from_dict, to_dict
@@ -51,6 +52,7 @@ class Bundle:
     translator: Translator
     style_mean: Tensor
     fingerprints: bytes | None
+    training: bytes | None  # `training.safetensors`, see bundle_training.py
 
     @property
     def name(self) -> str:
@@ -116,6 +118,7 @@ def _loaded(files: Mapping[str, bytes], path: Path) -> Bundle:
         _filled(translator, others),
         style_mean,
         files.get("fingerprints.npz"),
+        files.get("training.safetensors"),
     )
 
 
@@ -135,6 +138,7 @@ def verify_bundle(name_or_path: str | Path) -> Bundle:
         raise InputError(f"{bundle.path}: samples.png is no image ({error}). Copy the bundle anew.") from error
     if bundle.fingerprints is not None:
         _check_fingerprints(bundle.fingerprints, bundle.path)
+    read_training(bundle.training, bundle.chain, bundle.path)
     return bundle
 
 
@@ -156,8 +160,11 @@ def write_bundle(
     card: Mapping[str, Any],
     samples: Image.Image,
     fingerprints: bytes | None = None,
+    training: Mapping[str, nn.Module] | None = None,
 ) -> None:
     """Write a bundle's folder, whole or not at all; weights in half precision.
+
+    training: those of `bundle_training.training_networks` that a later training can begin with.
 
     Raises:
         InputError: `folder` exists and is not empty.
@@ -173,6 +180,9 @@ def write_bundle(
     }
     if fingerprints is not None:
         files["fingerprints.npz"] = fingerprints
+    if training:
+        halves = {f"{name}/{key}": half for name, network in training.items() for key, half in _half(network).items()}
+        files["training.safetensors"] = save_tensors(halves)
     _write_folder(folder, files)
 
 

@@ -13,7 +13,7 @@ from syntheticcellgan.errors import InputError
 
 SUMS = "SHA256SUMS"
 REQUIRED = ("config.json", "generator.safetensors", "translator.safetensors", "card.json", "card.md", SUMS)
-OPTIONAL = ("samples.png", "fingerprints.npz")
+OPTIONAL = ("samples.png", "fingerprints.npz", "training.safetensors")
 LIMITS = {"config.json": 2**20, "card.json": 2**20, "card.md": 2**20, SUMS: 2**16}
 """Bytes; every other file may have `LARGEST`."""
 LARGEST = 2**30

@@ -26,11 +26,7 @@ def render_card(card: Mapping[str, Any]) -> str:
         types = sorted({t for part in counts.values() for t in part})
         lines += [f"| {t} | " + " | ".join(str(part.get(t, 0)) for part in counts.values()) + " |" for t in types]
     lines += ["", "## Training", "", f"- Machine: {training.get('machine', '?')}, {training.get('precision', '?')}"]
-    for stage, state in training.get("stages", {}).items():
-        lines += [
-            f"- {stage}: best after {state['images_seen_at_best']:,} images and {state['minutes_at_best']:g} minutes, "
-            f"distance to the validation images {state['held_out_score']:.4g}"
-        ]
+    lines += _stages(training)
     lines += [f"- Networks in its losses: {', '.join(training.get('extractors_in_losses', [])) or 'none'}"]
     lines += [
         f"- Networks that chose the checkpoint: {', '.join(training.get('extractors_in_selection', [])) or 'none'}"
@@ -39,6 +35,22 @@ def render_card(card: Mapping[str, Any]) -> str:
     lines += _metrics(card.get("metrics", {}))
     lines += ["", "## Limits", ""] + [f"- {limit}" for limit in card.get("limits", [])]
     return "\n".join(lines) + "\n"
+
+
+def _stages(training: Mapping[str, Any]) -> list[str]:
+    """What was learnt how long; then the same of the bundle that it began with, and of that one's."""
+    lines = [
+        f"- {stage}: best after {state['images_seen_at_best']:,} images and {state['minutes_at_best']:g} minutes, "
+        f"distance to the validation images {state['held_out_score']:.4g}"
+        for stage, state in training.get("stages", {}).items()
+    ]
+    start = training.get("start")
+    if start:
+        lines += [
+            f"- Began with the weights of {start['name']} ({start['id']}; {start.get('machine', '?')}), which had seen:"
+        ]
+        lines += [f"  {line}" for line in _stages(start)]
+    return lines
 
 
 def _metrics(metrics: Mapping[str, Any]) -> list[str]:

@@ -45,13 +45,17 @@ class TranslatorConfig:
 class AutoencoderTraining:
     """How the autoencoder of basic cell images learns."""
 
-    kimg: float = 60.0  # thousands of real images seen, as everywhere
-    batch: int = 16
-    learning_rate: float = 8e-4
-    decay_from: float = 0.5
-    perceptual_weight: float = 0.1
-    noise: float = 0.15  # on latents of root mean square 1
-    ema_kimg: float = 1.0
+    kimg: float = 100.0  # thousands of real images seen, as everywhere
+    batch: int = 24
+    learning_rate: float = 6e-4
+    decay_from: float = 0.6
+    centre: float = 5.0  # the pixel loss weighs the middle, where the white cell lies, so much more than the border
+    perceptual_weight: float = 0.5
+    adversarial_weight: float = 0.05  # a patch critic keeps the copies from blurring
+    penalty: float = 1.0  # γ of the patch critic's R1 + R2
+    penalty_interval: int = 16
+    noise: float = 0.08  # on latents of root mean square 1; less of it leaves room for lobes and granules
+    ema_kimg: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -235,6 +239,8 @@ def check_training(config: TrainingConfig, chain: ChainConfig, source: str = "co
     step = 8 * chain.translator.scale
     crop = min(config.translation.crop, chain.output_size)
     limits += [
+        (config.autoencoder.penalty_interval >= 1, "autoencoder.penalty_interval can be 1 or more"),
+        (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
         (config.low_resolution.penalty_interval >= 1, "low_resolution.penalty_interval can be 1 or more"),
         (config.translation.penalty_interval >= 1, "translation.penalty_interval can be 1 or more"),
         (config.translation.paired_kimg > 0, "translation.paired_kimg must be above 0"),

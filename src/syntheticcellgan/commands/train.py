@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. low_resolution.objective=wgan-gp."
 )
+@click.option(
+    "--start-from", metavar="BUNDLE", help="Begin with this bundle's weights, for the same types or for others."
+)
 @click.option("--seed", type=click.IntRange(0), help="Decides split, weights and every draw. [0]")
 @click.option(
     "--stage",
@@ -99,7 +102,7 @@ def _run_settings(
     """The run that the options describe; without any option an existing run keeps its own settings."""
     from dataclasses import replace
 
-    from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, check_training, from_dict
+    from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, check_training, from_dict, to_dict
     from syntheticcellgan.training import run as runs
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
@@ -131,11 +134,18 @@ def _run_settings(
             raise InputError(f"--set {setting}: write KEY=VALUE, for example --set low_resolution.batch=32.")
         _put(tree, key, _value(value))
     networks = {key: tree.pop(key) for key in ("generator", "translator") if key in tree}
+    start = given.get("start_from", "")
+    if start:
+        from syntheticcellgan.bundle import load_bundle
+
+        known = to_dict(load_bundle(start).chain)
+        networks = {key: known[key] | networks.get(key, {}) for key in ("generator", "translator")}
+        tree.setdefault("low_resolution", {}).setdefault("label_fade_kimg", 0.0)  # the types are known already
     source = "--set or --config"
     training = from_dict(TrainingConfig, tree, source)
     prepared = runs.prepare_data(data, training, out)
     chain = from_dict(ChainConfig, {"cell_types": prepared.manifest.cell_types, **networks}, source)
-    run = runs.Run(check_chain(chain, source), check_training(training, chain, source), hardware, str(data))
+    run = runs.Run(check_chain(chain, source), check_training(training, chain, source), hardware, str(data), start)
     if "hours" in given:
         run = replace(run, training=kept.training if kept else _for_hours(run, prepared, given["hours"]))
     return run, prepared

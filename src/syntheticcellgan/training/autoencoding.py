@@ -1,26 +1,34 @@
-"""Before the first game: an autoencoder learns to draw basic cell images from few numbers."""
+"""Before the first game: an autoencoder learns to draw basic cell images from few numbers.
+
+What it cannot copy, no cell of the chain can show: nuclear outline, lobes and granules must pass through it. So the
+middle of the image, where the white cell lies, weighs more than the red cells around it, and a patch critic keeps the
+copies sharp (Esser et al. 2021, section 3.1).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from syntheticcellgan.config import AutoencoderTraining, ChainConfig
 from syntheticcellgan.networks.autoencoder import FOLD, Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
+from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
+from syntheticcellgan.training.objectives import Relativistic
 from syntheticcellgan.training.perceptual import Perceptual
 from syntheticcellgan.training.randomness import torch_generator
 
 SHOWN = 6
+SPREAD = 0.23  # of the side: standard deviation of the weight around the middle
 
 
 class AutoencoderStage:
@@ -38,35 +46,66 @@ class AutoencoderStage:
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 8, self.batch)
         network = channels_last(Autoencoder(chain, seed + 4))
+        critic = channels_last(PatchCritic(chain, seed + 6))
+        self.objective = Relativistic(training.penalty)
         self.ema = Ema(network, training.ema_kimg * 1000)
         self.perceptual = fabric.to_device(channels_last(Perceptual()))
-        adam = torch.optim.Adam(network.parameters(), lr=training.learning_rate, betas=(0.9, 0.99))
-        self.network, self.optimizer = fabric.setup(network, adam)
+        self.weight = fabric.to_device(centre_weight(chain.generator.resolution, training.centre))
+        adam = partial(torch.optim.Adam, lr=training.learning_rate)
+        self.network, self.optimizer = fabric.setup(network, adam(network.parameters(), betas=(0.9, 0.99)))
+        self.critic, self.critic_optimizer = fabric.setup(critic, adam(critic.parameters(), betas=self.objective.betas))
         fabric.to_device(self.ema.module)
-        self.modules: Mapping[str, nn.Module] = {"autoencoder": network, "average": self.ema.module}
-        self.optimizers: Mapping[str, torch.optim.Optimizer] = {"autoencoder": self.optimizer.optimizer}
+        self.modules: Mapping[str, nn.Module] = {"autoencoder": network, "critic": critic, "average": self.ema.module}
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "autoencoder": self.optimizer.optimizer,
+            "critic": self.critic_optimizer.optimizer,
+        }
 
     def set_learning_rate(self, progress: float) -> float:
         return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
 
     def step(self, index: int) -> dict[str, float]:
-        rank = self.fabric.global_rank
+        rank, t = self.fabric.global_rank, self.training
         chance = torch_generator(self.seed, self.name, index, rank)
-        real, _ = self.feed.batch(self.name, index, self.batch, rank)
-        real = self.fabric.to_device(real)
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, rank))
         made = self.network(real, self._noise(len(real), chance))
-        pixel = (made - real).abs().mean()
-        perceptual = self.perceptual(made, real)
+        parts = {
+            "pixel": ((made - real).abs() * self.weight).mean(),
+            "perceptual": t.perceptual_weight * self.perceptual(made, real),
+        }
+        losses: dict[str, float] = {}
+        if t.adversarial_weight:
+            real_value, losses = self._critic_step(index, real, made.detach(), types)
+            value = self.critic(made, types)[0]
+            parts["adversarial"] = t.adversarial_weight * self.objective.generator_loss(real_value, value)
+        losses |= {name: part.item() for name, part in parts.items()}
         self.optimizer.zero_grad()
-        self.fabric.backward(pixel + self.training.perceptual_weight * perceptual)
+        self.fabric.backward(torch.stack(list(parts.values())).sum())
         self.optimizer.step()
         self.ema.update(self.network.module, self.batch, (index + 1) * self.batch)
-        return {"pixel": pixel.item(), "perceptual": perceptual.item()}
+        return losses
 
-    def _noise(self, count: int, chance: torch.Generator) -> torch.Tensor:
+    def _critic_step(self, index: int, real: Tensor, made: Tensor, types: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """The patch critic learns; the real images' values, without gradient, and the losses are returned."""
+        self.critic.requires_grad_(True)
+        real_value = self.critic(real, types)[0]
+        loss = self.objective.critic_loss(real_value, self.critic(made, types)[0])
+        losses = {"critic": loss.item()}
+        interval = self.training.penalty_interval
+        if index % interval == 0:
+            penalty = self.objective.penalty(lambda x: self.critic(x, types)[0], real, made, torch.empty(0))
+            losses["penalty"] = penalty.item()
+            loss = loss + interval * penalty
+        self.critic_optimizer.zero_grad()
+        self.fabric.backward(loss)
+        self.critic_optimizer.step()
+        self.critic.requires_grad_(False)
+        return real_value.detach(), losses
+
+    def _noise(self, count: int, chance: torch.Generator) -> Tensor:
         side = self.chain.generator.resolution // FOLD
         noise = torch.randn(count, self.chain.generator.latent_channels, side, side, generator=chance)
-        on_device: torch.Tensor = self.fabric.to_device(self.training.noise * noise)
+        on_device: Tensor = self.fabric.to_device(self.training.noise * noise)
         return on_device
 
     @torch.no_grad()
@@ -80,11 +119,19 @@ class AutoencoderStage:
 
     @torch.no_grad()
     def held_out_score(self) -> float:
-        """Mean absolute error on held-out images; NaN where nothing was held out."""
+        """Weighted mean absolute error on held-out images; NaN where nothing was held out."""
         errors = []
         for t in range(len(self.chain.cell_types)):
             for real in self.held_out.first(t).split(32):
                 real = self.fabric.to_device(real)
                 made = self.ema.module(real, self._noise(len(real), torch_generator(self.seed, "held-out", t)))
-                errors.append(F.l1_loss(made, real).item())
+                errors.append(((made - real).abs() * self.weight).mean().item())
         return sum(errors) / len(errors) if errors else float("nan")
+
+
+def centre_weight(side: int, centre: float) -> Tensor:
+    """(side, side), mean 1: a hill in the middle `centre` times above the plain around it."""
+    offset = (torch.arange(side) - (side - 1) / 2) / (SPREAD * side)
+    hill = torch.exp(-0.5 * (offset[:, None].square() + offset[None, :].square()))
+    weight = 1 + centre * hill
+    return weight / weight.mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
 
 from syntheticcellgan import __version__
 from syntheticcellgan.bundle import verify_bundle, write_bundle
+from syntheticcellgan.bundle_training import training_networks
 from syntheticcellgan.config import to_dict
 from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.generator import LowResolutionGenerator
@@ -20,7 +23,8 @@ from syntheticcellgan.pixels import to_uint8
 from syntheticcellgan.training import perceptual, selection
 from syntheticcellgan.training.loop import load_best
 from syntheticcellgan.training.randomness import torch_generator
-from syntheticcellgan.training.run import Data, Run, stage_folder
+from syntheticcellgan.training.run import Data, Run, StageName, stage_folder
+from syntheticcellgan.training.start import read_record
 
 SHOWN = 8
 
@@ -41,20 +45,31 @@ def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, finger
         verify_bundle(folder)
         return folder
     generator, translator = LowResolutionGenerator(run.chain).eval(), Translator(run.chain).eval()
-    progress = {
-        "autoencoder": load_best(stage_folder(out, "autoencoder"), {}),
-        "low-resolution": load_best(stage_folder(out, "low-resolution"), {"average": generator}),
-        "translation": load_best(stage_folder(out, "translation"), {"average": translator}),
+    players = training_networks(run.chain)
+    modules: dict[StageName, dict[str, nn.Module]] = {
+        "autoencoder": {"average": players["autoencoder"], "critic": players["copy_critic"]},
+        "low-resolution": {"average": generator, "critic": players["critic"]},
+        "translation": {"average": translator, "critic": players["patch_critic"]},
     }
+    progress = {name: load_best(stage_folder(out, name), networks) for name, networks in modules.items()}
     samples = Image.fromarray(_samples(run, generator, translator))
-    write_bundle(
-        folder, run.chain, generator, translator, make_card(run, data, progress, name, licence), samples, fingerprints
-    )
+    card = make_card(run, data, progress, name, licence, read_record(out))
+    write_bundle(folder, run.chain, generator, translator, card, samples, fingerprints, players)
     return folder
 
 
-def make_card(run: Run, data: Data, progress: dict[str, dict[str, Any]], name: str, licence: str) -> dict[str, Any]:
-    """What a user must know before trusting the bundle; figures of quality are added by an evaluation."""
+def make_card(
+    run: Run,
+    data: Data,
+    progress: Mapping[StageName, dict[str, Any]],
+    name: str,
+    licence: str,
+    start: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a user must know before trusting the bundle; figures of quality are added by an evaluation.
+
+    start: `start.read_record` of a run that began with another bundle.
+    """
     return {
         "name": name,
         "made": datetime.now(timezone.utc).date().isoformat(),
@@ -79,6 +94,7 @@ def make_card(run: Run, data: Data, progress: dict[str, dict[str, Any]], name: s
                 }
                 for stage, state in progress.items()
             },
+            "start": start,
             "extractors_in_losses": [perceptual.EXTRACTOR],
             "extractors_in_selection": [selection.EXTRACTOR],
         },

@@ -18,7 +18,8 @@ from syntheticcellgan import __version__
 from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict, to_dict
 from syntheticcellgan.data.manifest import Manifest, read_manifest
 from syntheticcellgan.data.splits import Split, read_split, split_manifest, write_split
-from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.files import write_json
 from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator
@@ -27,6 +28,7 @@ from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
 from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
+from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
 
 StageName = Literal["autoencoder", "low-resolution", "translation"]
@@ -41,6 +43,7 @@ class Run:
     training: TrainingConfig
     hardware: Hardware
     data: str
+    start: str = ""  # the bundle whose weights it begins with
     version: str = __version__
 
 
@@ -92,8 +95,9 @@ def open_run(out: Path, run: Run) -> Run:
     """
     path = out / "run.json"
     if not path.exists():
-        if out.exists() and any(p.name != "run.lock" for p in out.iterdir()):
+        if out.exists() and any(p.name not in ("run.lock", RECORD) for p in out.iterdir()):
             raise InputError(f"{out} holds other files; choose an empty or new folder with --out.")
+        keep_record(run.start, out)
         write_json(path, to_dict(run))
         return run
     kept = read_run(out)
@@ -157,6 +161,15 @@ def build_stage(
 
     With `timing` the networks of earlier stages may have learnt nothing.
     """
+    stage, stop = _new_stage(name, fabric, run, data, out, timing)
+    if run.start and not (stage_folder(out, name) / "last.safetensors").exists():
+        Start(run.start, run.chain).fill(name, stage.modules)
+    return stage, stop
+
+
+def _new_stage(
+    name: StageName, fabric: Fabric, run: Run, data: Data, out: Path, timing: bool
+) -> tuple[Stage, int | None]:
     chain, training = run.chain, run.training
     cache = out / "cache"
 
@@ -280,21 +293,6 @@ def lock(path: Path) -> Iterator[None]:
                 f"{path.parent} is in use by another process; wait for it or choose another --out."
             ) from error
         yield
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write a small file whole or not at all.
-
-    Raises:
-        ScgError: the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise ScgError(f"{path} cannot be written ({error.strerror}). Choose another folder with --out.") from error
 
 
 def _first_difference(kept: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> str | None:

@@ -1,0 +1,86 @@
+"""Begin with what a bundle has learnt instead of with chance: to train it further, or to transfer it to other types.
+
+A bundle carries, beside its two networks, those that only training needs, so that a game goes on between two players of
+equal strength. Types are matched by name; a type that the bundle does not know begins as the mean of those it knows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from syntheticcellgan.bundle import load_bundle
+from syntheticcellgan.bundle_training import read_training
+from syntheticcellgan.config import ChainConfig
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.files import write_json
+
+Weights = dict[str, Tensor]
+RECORD = "start.json"
+
+# Where each module of a stage finds its weights.
+_SOURCES: Mapping[str, Mapping[str, str]] = {
+    "autoencoder": {"autoencoder": "autoencoder", "average": "autoencoder", "critic": "copy_critic"},
+    "low-resolution": {"generator": "generator", "average": "generator", "critic": "critic"},
+    "translation": {"translator": "translator", "average": "translator", "critic": "patch_critic"},
+}
+
+
+class Start:
+    """The networks of a bundle, fitted to the types of a new run."""
+
+    def __init__(self, name_or_path: str | Path, chain: ChainConfig) -> None:
+        """InputError if the bundle cannot be read, or its networks are of other shapes than those of `chain`."""
+        bundle = load_bundle(name_or_path)
+        known = bundle.chain.generator, replace(bundle.chain.translator, level=chain.translator.level)
+        if known != (chain.generator, chain.translator):
+            raise InputError(
+                f"--start-from {name_or_path}: the bundle's networks have other settings than this run. "
+                "Leave --mode, --resolution, --size and the settings of the networks out; the bundle's are taken."
+            )
+        self.known, self.wanted = bundle.chain.cell_types, chain.cell_types
+        generator = bundle.generator.state_dict()
+        decoder = {key: value for key, value in generator.items() if key.startswith("decoder.")}
+        self.networks: dict[str, Weights] = {
+            "generator": {key: value for key, value in generator.items() if key not in decoder},
+            "translator": bundle.translator.state_dict(),
+            "autoencoder": decoder,  # all that a bundle without training networks has of it
+        } | read_training(bundle.training, bundle.chain, bundle.path)
+
+    def fill(self, stage: str, modules: Mapping[str, nn.Module]) -> None:
+        """Give the modules of a stage the bundle's weights; what the bundle lacks, and the decoder of a generator, which
+        is the run's own autoencoder's, stay as they are.
+        """
+        for name, source in _SOURCES[stage].items():
+            found = {
+                key: self._by_type(value) if key == "types.weight" else value
+                for key, value in self.networks.get(source, {}).items()
+            }
+            modules[name].load_state_dict(modules[name].state_dict() | found)
+
+    def _by_type(self, rows: Tensor) -> Tensor:
+        """Embedding rows: (types of the bundle, dim) → (types of the run, dim)."""
+        mean = rows.mean(dim=0)
+        return torch.stack([rows[self.known.index(t)] if t in self.known else mean for t in self.wanted])
+
+
+def keep_record(name_or_path: str, out: Path) -> None:
+    """Write into the run folder, once, what the card shall say of the bundle that the run begins with."""
+    path = out / RECORD
+    if name_or_path and not path.exists():
+        bundle = load_bundle(name_or_path)
+        training = bundle.card.get("training", {})
+        kept = {key: training[key] for key in ("machine", "stages", "start") if key in training}
+        write_json(path, {"name": bundle.name, "id": bundle.id} | kept)
+
+
+def read_record(out: Path) -> dict[str, Any] | None:
+    """That record; None for a run that began with chance."""
+    path = out / RECORD
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
