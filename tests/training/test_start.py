@@ -1,0 +1,98 @@
+"""Beginning with a bundle's weights: the same networks, types matched by name, and the card says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+
+from syntheticcellgan.bundle import load_bundle, verify_bundle, write_bundle
+from syntheticcellgan.bundle_training import read_training, training_networks
+from syntheticcellgan.card import render_card
+from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.networks.critic import Critic
+from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.training.start import Start, keep_record, read_record
+
+CHAIN = ChainConfig(
+    ("lymphocyte", "monocyte"),
+    GeneratorConfig(resolution=32, width=16, latent_size=8),
+    TranslatorConfig(scale=4, width=8, blocks=1),
+)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    def write(training=True):
+        folder = tmp_path / f"bundle-{training}"
+        networks = LowResolutionGenerator(CHAIN, 50), Translator(CHAIN, 51)
+        players = training_networks(CHAIN) if training else None
+        card = {"name": "tiny", "training": {"machine": "a PC", "stages": {}}}
+        write_bundle(folder, CHAIN, *networks, card, Image.new("RGB", (8, 8)), training=players)
+        return folder
+
+    return write
+
+
+def test_training_networks_are_read_back(bundle):
+    folder = bundle()
+    verify_bundle(folder)
+    loaded = load_bundle(folder)
+    weights = read_training(loaded.training, CHAIN, folder)
+    assert set(weights) == {"autoencoder", "copy_critic", "critic", "patch_critic"}
+    for name, network in training_networks(CHAIN).items():
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(weights[name][key], tensor.half().float())
+
+
+def test_a_stage_begins_with_the_bundles_players(bundle):
+    generator, average, critic = LowResolutionGenerator(CHAIN), LowResolutionGenerator(CHAIN), Critic(CHAIN, 99)
+    own_decoder = generator.decoder.start.weight.clone()
+    Start(bundle(), CHAIN).fill("low-resolution", {"generator": generator, "average": average, "critic": critic})
+    wanted = LowResolutionGenerator(CHAIN, 50)
+    for network in (generator, average):
+        assert torch.equal(network.start.weight, wanted.start.weight.half().float())
+    assert torch.equal(critic.value.weight, Critic(CHAIN).value.weight.half().float())
+    assert torch.equal(generator.decoder.start.weight, own_decoder)
+
+
+def test_types_are_matched_by_name_and_a_new_one_is_the_mean(bundle):
+    chain = replace(CHAIN, cell_types=("hairy_cell", "monocyte"))
+    translator = Translator(chain)
+    modules = {
+        "translator": translator,
+        "average": Translator(chain),
+        "critic": training_networks(chain)["patch_critic"],
+    }
+    Start(bundle(), chain).fill("translation", modules)
+    known = Translator(CHAIN, 51).types.weight.half().float()
+    assert torch.equal(translator.types.weight[1], known[1])
+    assert torch.allclose(translator.types.weight[0], known.mean(dim=0))
+
+
+def test_a_bundle_without_critics_still_gives_what_it_has(bundle):
+    critic = Critic(CHAIN, 99)
+    before = critic.value.weight.clone()
+    modules = {"generator": LowResolutionGenerator(CHAIN), "average": LowResolutionGenerator(CHAIN), "critic": critic}
+    Start(bundle(training=False), CHAIN).fill("low-resolution", modules)
+    assert torch.equal(critic.value.weight, before)
+    assert not torch.equal(modules["generator"].start.weight, LowResolutionGenerator(CHAIN).start.weight)
+
+
+def test_networks_of_other_shapes_are_refused(bundle):
+    wider = replace(CHAIN, generator=replace(CHAIN.generator, width=32))
+    with pytest.raises(InputError, match="other settings"):
+        Start(bundle(), wider)
+
+
+def test_the_card_tells_the_whole_history(bundle, tmp_path):
+    keep_record(str(bundle()), tmp_path)
+    record = read_record(tmp_path)
+    assert record is not None
+    text = render_card({"name": "next", "training": {"start": record}})
+    assert f"Began with the weights of tiny ({load_bundle(tmp_path / 'bundle-True').id}; a PC)" in text
+    assert read_record(tmp_path / "elsewhere") is None
