@@ -11,6 +11,7 @@ from PIL import Image
 from syntheticcellgan.bundle import load_bundle, verify_bundle, write_bundle
 from syntheticcellgan.bundle_training import read_training, training_networks
 from syntheticcellgan.card import render_card
+from syntheticcellgan.cli import main
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.critic import Critic
@@ -18,6 +19,7 @@ from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training.start import Start, keep_record, read_record
 
+STAGES = ("autoencoder", "low_resolution", "translation")
 CHAIN = ChainConfig(
     ("lymphocyte", "monocyte"),
     GeneratorConfig(resolution=32, width=16, latent_size=8),
@@ -96,3 +98,27 @@ def test_the_card_tells_the_whole_history(bundle, tmp_path):
     text = render_card({"name": "next", "training": {"start": record}})
     assert f"Began with the weights of tiny ({load_bundle(tmp_path / 'bundle-True').id}; a PC)" in text
     assert read_record(tmp_path / "elsewhere") is None
+
+
+def test_a_run_from_a_bundle_of_other_types_makes_a_bundle(bundle, drawn_cells, tmp_path, capsys):
+    out, folder = tmp_path / "run", bundle()
+    short = [f"--set={stage}.{setting}" for stage in STAGES for setting in ("kimg=0.008", "batch=4")]
+    arguments = ["train", str(drawn_cells), "--out", str(out), "--start-from", str(folder), *short]
+    arguments += ["--set=translation.paired_kimg=0.004", "--set=translation.crop=64", "--threads", "1"]
+    assert main(arguments) == 0, capsys.readouterr().err
+    made = load_bundle(out / "bundle")
+    assert made.chain.cell_types == ("lymphocyte", "monocyte", "platelet")
+    assert made.chain.generator == CHAIN.generator
+    assert made.card["training"]["start"]["id"] == load_bundle(folder).id
+    assert made.card["training"]["settings"]["low_resolution"]["label_fade_kimg"] == 0
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments[:6])  # the same folder with other settings
+    assert "begun with other settings" in capsys.readouterr().err
+
+
+def test_an_unknown_bundle_is_named_before_anything_is_written(drawn_cells, tmp_path, capsys):
+    out = tmp_path / "run"
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", str(drawn_cells), "--out", str(out), "--start-from", "pcb-256"])
+    assert "pbc-256" in capsys.readouterr().err
+    assert not out.exists()
