@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import DRAWN_TYPES, draw_cell
+from tests.evaluation.drawn_study import LEAST, Blocks, draw_set
 
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.data.splits import Split, write_split
@@ -21,23 +21,10 @@ from syntheticcellgan.evaluation.context import Settings
 from syntheticcellgan.evaluation.report.rows import COLUMNS
 from syntheticcellgan.evaluation.report.store import read_report
 from syntheticcellgan.evaluation.study import evaluate
-from syntheticcellgan.evaluation.utility import UtilitySettings
 
-QUICK = UtilitySettings(seeds=1, effort=0.02, low_data=(5,), low_data_seeds=1, low_data_effort=0.02, draws=20)
-ALL = Settings(count=34, quick=True, utility=QUICK)
+ALL = Settings(count=34, quick=True, utility=LEAST)
 SOME = Settings(count=34, quick=True, sections=("distribution", "copies", "morphology", "probe"))
 LITTLE = Settings(count=34, quick=True, sections=("distribution", "probe"))
-
-
-class Blocks:
-    """Mean colours of 5 × 5 blocks: quick, and it tells the drawn types apart."""
-
-    name, dim, input_size, licence, sha256 = "vit-s-focus", 75, 20, "none", "0" * 64
-    seen = 0
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        Blocks.seen += len(images)
-        return images.reshape(-1, 5, 4, 5, 4, 3).mean(axis=(2, 4)).reshape(len(images), -1).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
@@ -48,19 +35,10 @@ def _blocks(monkeypatch):
     monkeypatch.setattr(studies, "get_extractor", lambda name, path=None: Blocks())
 
 
-def _draw(root: Path, seed: int, count: int = 34, types: tuple[str, ...] = tuple(DRAWN_TYPES), side: int = 64) -> Path:
-    rng = np.random.default_rng(seed)
-    for name in types:
-        (root / name).mkdir(parents=True)
-        for i in range(count):
-            draw_cell(*DRAWN_TYPES[name], rng, side=side).save(root / name / f"{root.name}-{i:02d}.png")
-    return root
-
-
 @pytest.fixture(scope="module")
 def sets(tmp_path_factory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("sets")
-    return {name: _draw(root / name, seed) for seed, name in enumerate(("real", "synthetic", "train"))}
+    return {name: draw_set(root / name, seed) for seed, name in enumerate(("real", "synthetic", "train"))}
 
 
 def test_everything_is_measured_and_written(sets, tmp_path):
@@ -96,7 +74,7 @@ def test_everything_is_measured_and_written(sets, tmp_path):
 
 
 def test_without_training_images_the_real_ones_are_halved(sets, tmp_path):
-    settings = Settings(count=17, quick=True, utility=QUICK, sections=("distribution", "copies", "utility"))
+    settings = Settings(count=17, quick=True, utility=LEAST, sections=("distribution", "copies", "utility"))
     report = evaluate(sets["real"], sets["synthetic"], settings=settings)
     assert report.row("frechet_distance").n == 51
     assert report.row("balanced_accuracy", by="small network", detail="real → held-out real").n == 51
@@ -154,7 +132,7 @@ def test_a_training_network_never_judges(sets):
 
 
 def test_too_few_images(sets, tmp_path):
-    few = _draw(tmp_path / "few", 9, count=5)
+    few = draw_set(tmp_path / "few", 9, count=5)
     with pytest.raises(InputError, match=r"has 102 and .*few 15 images .* at least 60 real .* 30 synthetic"):
         evaluate(sets["real"], few, settings=LITTLE)
     with pytest.raises(InputError, match="at least 30 real and 30 synthetic"):
@@ -162,7 +140,7 @@ def test_too_few_images(sets, tmp_path):
 
 
 def test_types_on_one_side_only(sets, tmp_path):
-    two = _draw(tmp_path / "two", 9, types=("lymphocyte", "monocyte"))
+    two = draw_set(tmp_path / "two", 9, types=("lymphocyte", "monocyte"))
     report = evaluate(sets["real"], two, train=sets["train"], settings=LITTLE)
     assert report.content["inputs"]["types"] == ["lymphocyte", "monocyte"]
     assert any("real images of platelet and no synthetic" in warning["sentence"] for warning in report.warnings)
@@ -173,7 +151,7 @@ def test_types_on_one_side_only(sets, tmp_path):
 
 
 def test_differing_sizes_are_measured_and_said(sets, tmp_path):
-    larger = _draw(tmp_path / "larger", 9, side=96)
+    larger = draw_set(tmp_path / "larger", 9, side=96)
     settings = Settings(count=34, quick=True, sections=("distribution", "morphology"))
     report = evaluate(sets["real"], larger, train=sets["train"], settings=settings)
     assert any("64 pixels a side, synthetic ones 96" in warning["sentence"] for warning in report.warnings)

@@ -16,6 +16,7 @@ _SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes",
 
 
 @click.command()
+@click.argument("reports", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--real", type=click.Path(path_type=Path), help="Real images that were not trained on.")
 @click.option("--synthetic", type=click.Path(path_type=Path), help="Synthetic images, whoever made them.")
 @click.option("--bundle", help="Or a bundle, which makes its cells itself (seeds 0, 1, 2 …).")
@@ -27,7 +28,7 @@ _SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the report; new or empty.")
 @click.option("--quick", is_flag=True, help="Fewer cells and shorter training of classifiers: minutes, wide intervals.")
-@click.option("--count", type=click.IntRange(1), help="Cells of each type on each side, at most.  [100; quick: 40]")
+@click.option("--count", type=click.IntRange(1), help="Cells of each type on each side, at most.  [100; quick: 36]")
 @click.option(
     "--extractor",
     "extractors",
@@ -52,7 +53,9 @@ _SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides every draw.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
+@click.option("--compare", is_flag=True, help="Set the REPORTS (their folders) side by side instead.")
 def evaluate(
+    reports: tuple[Path, ...],
     real: Path | None,
     synthetic: Path | None,
     bundle: str | None,
@@ -70,13 +73,23 @@ def evaluate(
     cache: Path | None,
     seed: int,
     threads: int | None,
+    compare: bool,
 ) -> None:
     """Measure how far synthetic cell images can be trusted; the same command again goes on where it stopped.
 
     \b
     scg evaluate --real HELD_OUT --synthetic CELLS --train TRAINED_ON --out REPORT
     scg evaluate --bundle pbc-256 --real DATA --split RUN/split.json --out REPORT
+    scg evaluate --compare REPORT_A REPORT_B --out COMPARISON
     """
+    if compare:
+        from syntheticcellgan.evaluation.report.comparison import compare as side_by_side
+
+        names = side_by_side(reports, out)
+        click.echo(f"{' · '.join(names)}: {out / 'comparison.html'}")
+        return
+    if reports:
+        raise InputError(f"{reports[0]}: folders go with an option: --real, --synthetic; reports with --compare.")
     if real is None:
         raise InputError("--real is missing: the folder of real images that were not trained on.")
     import torch

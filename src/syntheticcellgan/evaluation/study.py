@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from syntheticcellgan import __version__
-from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation import sources as folders
 from syntheticcellgan.evaluation.attributes import read_attributes
-from syntheticcellgan.evaluation.cell_sets import CellSet, choose, halves, read_cells
 from syntheticcellgan.evaluation.context import SECTIONS, Settings, Study, Tell
-from syntheticcellgan.evaluation.copies import Fingerprints
 from syntheticcellgan.evaluation.extractors.common import Extractor
 from syntheticcellgan.evaluation.features import HEADLINE, ensure_independent, get_extractor
-from syntheticcellgan.evaluation.input_checks import check_sets, input_warnings
+from syntheticcellgan.evaluation.reading import Progress, read_study, steps
+from syntheticcellgan.evaluation.report.page import render
+from syntheticcellgan.evaluation.report.pictures import gather
 from syntheticcellgan.evaluation.report.rows import Row, Section
 from syntheticcellgan.evaluation.report.store import (
     CACHE_NAME,
@@ -38,9 +37,6 @@ from syntheticcellgan.evaluation.report.store import (
     write_whole,
 )
 from syntheticcellgan.evaluation.verdicts import headline, verdicts, warnings_of
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done and how much there is."""
 
 Folder = str | os.PathLike[str]
 
@@ -81,7 +77,7 @@ def evaluate(
     opened = folders.open_sources(
         Path(real), _path(synthetic), None if bundle is None else os.fspath(bundle), _path(train), _path(split), names
     )
-    judges = _extractors(extractors, [*opened.trained_with, *trained_with])
+    judges = _extractors(extractors, [*opened.trained_with, *trained_with], 1 if settings.quick else len(HEADLINE))
     table = None if attributes is None else read_attributes(attributes)
     with ExitStack() as stack:
         if cache is not None:
@@ -90,7 +86,7 @@ def evaluate(
             kept = target / CACHE_NAME
         else:
             kept = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scg-evaluate-")))
-        study, notes = _read(opened, judges, table, settings, kept, report_progress)
+        study, notes = read_study(opened, judges, table, settings, kept, report_progress)
         key = _key(study, opened.name)
         if target is not None:
             check_same(target, key)
@@ -99,7 +95,9 @@ def evaluate(
         rows = tuple(row for section in sections.values() for row in section.rows)
         report = Report(_content(opened, study, key, sections, rows, notes))
         if target is not None:
-            write_report(report, target)
+            progress_of_page = steps("report", 1, report_progress)
+            write_report(report, target, render(report, gather(study, sections)))
+            progress_of_page(1)
     return report
 
 
@@ -107,8 +105,11 @@ def _path(folder: Folder | None) -> Path | None:
     return None if folder is None else Path(folder)
 
 
-def _extractors(wanted: Sequence[str], used: Sequence[str]) -> tuple[Extractor, ...]:
-    """The extractors by name or name=FILE. Asked for, one that training used is refused; by default it is passed over."""
+def _extractors(wanted: Sequence[str], used: Sequence[str], most: int) -> tuple[Extractor, ...]:
+    """The extractors by name or name=FILE; without, `most` of the headline ones.
+
+    Asked for, one that training used is refused; by default it is passed over.
+    """
     found: dict[str, Extractor] = {}
     for entry in wanted:
         name, _, file = entry.partition("=")
@@ -121,102 +122,11 @@ def _extractors(wanted: Sequence[str], used: Sequence[str]) -> tuple[Extractor, 
             ensure_independent(name, used)
         except InputError:
             continue
-        found[name] = get_extractor(name)
+        if len(found) < most:
+            found[name] = get_extractor(name)
     if not found:
         raise InputError(f"Training used all of {', '.join(HEADLINE)}; name another network with --extractor.")
     return tuple(found.values())
-
-
-def _read(
-    opened: folders.Sources,
-    extractors: tuple[Extractor, ...],
-    attributes: dict[str, dict[str, str]] | None,
-    settings: Settings,
-    cache: Path,
-    progress: Progress,
-) -> tuple[Study, list[dict[str, str]]]:
-    """Open and check all images; for a bundle, make them first. Warnings about the input come along."""
-    count, seed = settings.per_type, settings.seed
-    types = folders.shared_types(opened)
-    made = opened.synthetic
-    if opened.chain is not None:
-        made = folders.generated(
-            opened.chain, types, count, cache, lambda done, total: progress("making cells", done, total)
-        )
-    assert made is not None
-    trained = opened.train
-
-    def read(name: str, manifest: Manifest, most: int = count) -> CellSet:
-        chosen = choose(manifest, most, seed)
-        return read_cells(name, chosen, _steps(f"reading {name} images", len(chosen), progress))
-
-    # Without training images real ones serve twice: compared with, and as their own floor.
-    real = read("real", _of_types(opened.real, types), count if trained is not None else 2 * count)
-    synthetic = read("synthetic", _of_types(made, types))
-    train = None if trained is None else read("training", _of_types(trained, types))
-    laboratories = {name: read(name, _of_types(lab, types)) for name, lab in opened.laboratories.items()}
-    check_sets(real, synthetic, train)
-    learn, test, no_halves = train, real, ""
-    if train is None:
-        try:
-            learn, test = halves(real, seed)
-        except InputError as refusal:
-            learn, test, no_halves = None, None, str(refusal)  # type: ignore[assignment]
-    prints, files = opened.fingerprints, []
-    if trained is not None:
-        files = [trained.path(record) for record in trained.records]
-        if "copies" in settings.sections:
-            prints = _fingerprints(files, real, cache, progress)
-    study = Study(
-        real,
-        synthetic,
-        train,
-        learn,
-        test,
-        no_halves,
-        laboratories,
-        prints,
-        files,
-        attributes,
-        extractors,
-        settings,
-        cache,
-    )
-    return study, input_warnings(study, opened)
-
-
-def _of_types(manifest: Manifest, types: Iterable[str]) -> Manifest:
-    return manifest.select(i for i, record in enumerate(manifest.records) if record.cell_type in types)
-
-
-def _fingerprints(files: Sequence[Path], held_out: CellSet, cache: Path, progress: Progress) -> Fingerprints | None:
-    """Of all training images, kept in the cache; None where there are too few."""
-    held = hashlib.sha256(held_out.digest.encode())
-    for file in files:
-        held.update(hashlib.sha256(file.read_bytes()).digest())
-    path = cache / "fingerprints" / f"{held.hexdigest()[:16]}.npz"
-    if path.exists():
-        return Fingerprints.load(path)
-    total = len(files) + 2 * len(held_out)
-    try:
-        found = Fingerprints.of(files, held_out.paths, progress=_steps("describing training images", total, progress))
-    except InputError:
-        return None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    found.save(path)
-    return found
-
-
-def _steps(what: str, total: int, progress: Progress) -> Callable[[int], None]:
-    """From steps since the last call to steps so far."""
-    done = 0
-
-    def more(steps: int) -> None:
-        nonlocal done
-        done = min(done + steps, total)
-        progress(what, done, total)
-
-    return more
 
 
 def _warm_features(study: Study, progress: Progress) -> None:
@@ -228,9 +138,9 @@ def _warm_features(study: Study, progress: Progress) -> None:
         sets = [study.real, study.synthetic, *([study.train] if study.train is not None else [])]
         if extractor is study.headline:
             sets += study.laboratories.values()
-        steps = _steps(f"features, {extractor.name}", sum(len(cells) for cells in sets), progress)
+        told = steps(f"features, {extractor.name}", sum(len(cells) for cells in sets), progress)
         for cells in sets:
-            study.features(extractor, cells, steps)
+            study.features(extractor, cells, told)
 
 
 def _section(name: str, study: Study, key: str, progress: Progress) -> Section:
@@ -311,6 +221,7 @@ def _content(
             "images": len(cells),
             "counts": cells.counts,
             "side": cells.side,
+            "digest": cells.digest[:16],
         }
         for name, cells in (sets | dict(study.laboratories)).items()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, find, to_
 
 FORMAT = 1
 JSON_NAME, CSV_NAME, HTML_NAME, CACHE_NAME = "report.json", "metrics.csv", "report.html", "cache"
-_OURS = {JSON_NAME, CSV_NAME, HTML_NAME, CACHE_NAME}
+_OURS = frozenset({JSON_NAME, CSV_NAME, HTML_NAME, CACHE_NAME})
 _KEYS = {
     "format",
     "software",
@@ -71,12 +71,12 @@ class Report:
         return tuple(self.content["verdicts"])
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, ours: Set[str] = _OURS) -> None:
     """InputError if `folder` holds anything but an earlier report: what a user has there is not touched."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; --out needs a folder.")
     if folder.is_dir():
-        foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OURS)
+        foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
         if foreign:
             raise InputError(f"{folder} holds other files ({foreign[0]}); choose an empty or new folder with --out.")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import torch
 
 from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.data.images import read_image, resize_square
@@ -101,6 +103,10 @@ def measured_cells(
             flat = resolve(cells.labels[i]).name in NOT_NUCLEATED
             return cells.hashes[i] + bytes([flat])
 
+        def measured_chunk(chunk: list[int]) -> MorphologyTable:
+            labels = [cells.labels[i] for i in chunk]
+            return measure_set(_images(cells, chunk, side), labels, micrometres_per_pixel=scale)
+
         for i in range(len(cells)):
             known = cache.get(name_of(i))
             if known is None:
@@ -108,19 +114,21 @@ def measured_cells(
             else:
                 values[i], failures[i] = known[:-1], "not segmented" if known[-1] else None
         progress(len(cells) - len(missing))
-        for start in range(0, len(missing), _CHUNK):
-            chunk = missing[start : start + _CHUNK]
-            table = measure_set(
-                _images(cells, chunk, side), [cells.labels[i] for i in chunk], micrometres_per_pixel=scale
-            )
-            failed = np.array([failure is not None for failure in table.failures])
-            # Single precision, as the cache keeps it: a resumed run then finds the very same numbers.
-            kept = np.column_stack([table.values, failed]).astype(np.float32)
-            cache.put([name_of(i) for i in chunk], kept)
-            values[chunk] = kept[:, :-1]
-            for i, failure in zip(chunk, table.failures, strict=True):
-                failures[i] = failure
-            progress(len(cells) - len(missing) + start + len(chunk))
+        chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+        done = len(cells) - len(missing)
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            try:
+                for chunk, table in zip(chunks, pool.map(measured_chunk, chunks), strict=True):
+                    failed = np.array([failure is not None for failure in table.failures])
+                    # Single precision, as the cache keeps it: a resumed run then finds the very same numbers.
+                    kept = np.column_stack([table.values, failed]).astype(np.float32)
+                    cache.put([name_of(i) for i in chunk], kept)
+                    values[chunk] = kept[:, :-1]
+                    for i, failure in zip(chunk, table.failures, strict=True):
+                        failures[i] = failure
+                    progress(done := done + len(chunk))
+            finally:
+                pool.shutdown(cancel_futures=True)
     return MorphologyTable(values, cells.labels, tuple(failures), side, scale)
 
 
