@@ -64,22 +64,21 @@ def _augmentation(rows: Sequence[Row]) -> Verdict:
 
 
 def _gains(rows: Sequence[Row]) -> list[str]:
-    """Sentences for gains at few real cells that cannot be chance, beyond what classic augmentation gives."""
+    """Sentences for gains with few real cells that cannot be chance: over classic augmentation, where there is one."""
+    beyond = find(rows, "low_data_gain_over_classic")
+    judged = {row.by for row in beyond}
+    over_nothing = [row for row in find(rows, "low_data_gain") if row.by not in judged and "classic" not in row.detail]
     sentences = []
-    gains = find(rows, "low_data_gain")
-    for row in gains:
-        size, _, arm = row.detail.partition(", augmentation: ")
-        if arm not in ("synthetic", "both") or row.low is None:
+    for row in (*beyond, *over_nothing):
+        if row.low is None or row.low <= 0:
             continue
-        classic = find(gains, "low_data_gain", by=row.by, detail=f"{size}, augmentation: classic")
-        base = max(0.0, classic[0].value or 0.0) if classic else 0.0
-        if row.low > base:
-            more = f"; classic augmentation alone brings {100 * base:+.1f}" if classic else ""
-            sentences.append(
-                f"With {size}, {'synthetic cells' if arm == 'synthetic' else 'synthetic cells and classic augmentation'} "
-                f"raise the balanced accuracy of the {row.by.split(',')[0]} by {100 * (row.value or 0):.1f} points "
-                f"(95 % interval {100 * row.low:+.1f} to {100 * (row.high or 0):+.1f}, n = {row.n}{more})."
-            )
+        size, _, arm = row.detail.partition(", augmentation: ")
+        what = "synthetic cells" if arm == "synthetic" else "synthetic cells and classic augmentation"
+        metric, base = ("macro-F1", " over classic augmentation") if row in beyond else ("balanced accuracy", "")
+        sentences.append(
+            f"With {size}, {what} raise the {metric} of the {row.by.split(',')[0]} by {100 * (row.value or 0):.1f} points"
+            f"{base} (95 % interval {100 * row.low:+.1f} to {100 * (row.high or 0):+.1f}, n = {row.n})."
+        )
     return sentences
 
 

@@ -190,7 +190,7 @@ def _utility(section: Section | None) -> dict[str, Any] | None:
     return {
         "scores": [row for row in section.rows if row.measure in ("balanced_accuracy", "macro_f1")],
         "ratios": find(section.rows, "balanced_accuracy_ratio"),
-        "gains": find(section.rows, "low_data_gain"),
+        "gains": [row for row in section.rows if row.measure.startswith("low_data_gain")],
         "recalls": find(section.rows, "recall", cell_type=None),
         "matrices": matrices,
         "types": section.details["types"],

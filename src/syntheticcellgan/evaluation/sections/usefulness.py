@@ -70,20 +70,17 @@ def _rows(found: UtilityReport, extractor: str) -> list[Row]:
         )
     for point in found.low_data:
         detail = f"{point.per_type} real per type, augmentation: {point.arm}"
-        base_point = next(
-            p.balanced_accuracy
-            for p in found.low_data
-            if (p.classifier, p.per_type, p.arm) == (point.classifier, point.per_type, "none")
-        )
-        shared = {
-            "by": judge(point.classifier),
-            "detail": detail,
-            "n": point.n_test,
-            "better": "higher",
-        }
-        rows.append(Row("utility", "low_data_accuracy", **measured(point.balanced_accuracy, base_point), **shared))
+        base_point = found.point(point.classifier, point.per_type, "none")
+        shared = {"by": judge(point.classifier), "detail": detail, "n": point.n_test, "better": "higher"}
+        for measure in ("balanced_accuracy", "macro_f1"):
+            value, floor = getattr(point, measure), getattr(base_point, measure)
+            rows.append(Row("utility", f"low_data_{measure}", **measured(value, floor), **shared))
         if point.arm != "none":
             rows.append(Row("utility", "low_data_gain", **measured(point.gain, 0.0), **shared))
+        if point.gain_over_classic is not None:
+            rows.append(
+                Row("utility", "low_data_gain_over_classic", **measured(point.gain_over_classic, 0.0), **shared)
+            )
     return rows
 
 
