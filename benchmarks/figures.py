@@ -2,7 +2,8 @@
 
     python benchmarks/figures.py
 
-Reads docs/results/pbc-256.json and docs/results/speed.json; writes between the markers of README.md and
+Reads docs/results/pbc-256/ (scg evaluate writes it, see docs/how-to/make-pbc-256.md) and docs/results/speed.json; writes
+ between the markers of README.md and
 docs/images/pbc-256.png (seeds 0 to 7 in order).
 """
 
@@ -10,6 +11,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+
+from syntheticcellgan.bundle import read_card
+from syntheticcellgan.card import metrics_table
+from syntheticcellgan.evaluation.report.card_figures import card_figures
+from syntheticcellgan.evaluation.report.store import read_report
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
@@ -22,12 +28,10 @@ def between(text: str, marker: str, content: str) -> str:
 
 
 def quality() -> str:
-    results = json.loads((RESULTS / "pbc-256.json").read_text())
-    lines = [results["statement"], "", "| figure | value | 95 % interval | n |", "|---|---:|---|---|"]
-    for row in results["figures"]:
-        interval = f"{row['low']:.3g} – {row['high']:.3g}" if "low" in row else "–"
-        lines.append(f"| {row['name']} | {row['value']:.3g} | {interval} | {row['n']} |")
-    return "\n".join(lines) + "\n"
+    """The figures of the bundle's report, or those on its card where it was measured before there were reports."""
+    report = RESULTS / "pbc-256"
+    metrics = card_figures(read_report(report)) if report.exists() else read_card("pbc-256")["metrics"]
+    return "\n".join(metrics_table(metrics)) + "\n"
 
 
 def speed() -> str:

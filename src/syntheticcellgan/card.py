@@ -32,7 +32,7 @@ def render_card(card: Mapping[str, Any]) -> str:
         f"- Networks that chose the checkpoint: {', '.join(training.get('extractors_in_selection', [])) or 'none'}"
     ]
     lines += ["", "## How good it is", ""]
-    lines += _metrics(card.get("metrics", {}))
+    lines += metrics_table(card.get("metrics", {}))
     lines += ["", "## Limits", ""] + [f"- {limit}" for limit in card.get("limits", [])]
     return "\n".join(lines) + "\n"
 
@@ -53,7 +53,8 @@ def _stages(training: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _metrics(metrics: Mapping[str, Any]) -> list[str]:
+def metrics_table(metrics: Mapping[str, Any]) -> list[str]:
+    """Lines of Markdown: the statement and a table of the figures, or a sentence that there are none."""
     if not metrics:
         return ["Not measured yet: do not rely on it before an evaluation on held-out images."]
     lines = [str(metrics["statement"]), ""] if "statement" in metrics else []

@@ -165,3 +165,21 @@ def test_rows_are_frozen_and_know_no_nan():
     assert row.low is None
     with pytest.raises(dataclasses.FrozenInstanceError):
         row.value = 1.0
+
+
+def test_the_chief_figures_go_onto_a_card(written, tmp_path):
+    import shutil
+
+    from syntheticcellgan.bundle import find_bundle, verify_bundle
+    from syntheticcellgan.evaluation.report.card_figures import check_can_be_carded, put_on_card
+
+    report = read_report(written)
+    bundle = tmp_path / "bundle"
+    shutil.copytree(find_bundle("pbc-256"), bundle)
+    put_on_card(report, str(bundle))
+    metrics = verify_bundle(bundle).card["metrics"]
+    assert len(metrics["figures"]) == len(report.content["headline"])
+    assert "scg evaluate --quick" in metrics["statement"]
+    assert "Balanced accuracy" in (bundle / "card.md").read_text()
+    with pytest.raises(InputError, match="give --bundle"):
+        check_can_be_carded(None)

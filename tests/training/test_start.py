@@ -85,6 +85,23 @@ def test_a_bundle_without_critics_still_gives_what_it_has(bundle):
     assert not torch.equal(modules["generator"].start.weight, LowResolutionGenerator(CHAIN).start.weight)
 
 
+def test_in_the_other_mode_generator_and_critic_begin_with_chance(bundle):
+    blind = replace(CHAIN, generator=replace(CHAIN.generator, mode="basic"))
+    start = Start(bundle(), blind)
+    generator, critic = LowResolutionGenerator(blind), Critic(blind)
+    before = generator.start.weight.clone()
+    start.fill("low-resolution", {"generator": generator, "average": LowResolutionGenerator(blind), "critic": critic})
+    assert torch.equal(generator.start.weight, before)
+    translator = Translator(blind)
+    modules = {
+        "translator": translator,
+        "average": Translator(blind),
+        "critic": training_networks(blind)["patch_critic"],
+    }
+    start.fill("translation", modules)
+    assert torch.equal(translator.stem.weight, Translator(CHAIN, 51).stem.weight.half().float())
+
+
 def test_networks_of_other_shapes_are_refused(bundle):
     wider = replace(CHAIN, generator=replace(CHAIN.generator, width=32))
     with pytest.raises(InputError, match="other settings"):

@@ -53,6 +53,7 @@ _SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides every draw.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
+@click.option("--card", is_flag=True, help="Write the chief figures onto the card of the bundle's folder.")
 @click.option("--compare", is_flag=True, help="Set the REPORTS (their folders) side by side instead.")
 def evaluate(
     reports: tuple[Path, ...],
@@ -73,6 +74,7 @@ def evaluate(
     cache: Path | None,
     seed: int,
     threads: int | None,
+    card: bool,
     compare: bool,
 ) -> None:
     """Measure how far synthetic cell images can be trusted; the same command again goes on where it stopped.
@@ -95,8 +97,11 @@ def evaluate(
     import torch
 
     from syntheticcellgan.evaluation.context import SECTIONS, Settings
+    from syntheticcellgan.evaluation.report.card_figures import check_can_be_carded, put_on_card
     from syntheticcellgan.evaluation.study import evaluate as run
 
+    if card:
+        check_can_be_carded(bundle)
     if threads:
         torch.set_num_threads(threads)
     start = time.perf_counter()
@@ -116,6 +121,8 @@ def evaluate(
             cache=cache,
             progress=progress,
         )
+    if card and bundle is not None:
+        put_on_card(report, bundle)
     for verdict in report.verdicts:
         click.echo(f"{verdict['use']:13} {verdict['answer']:10} {verdict['reasons'][0]}")
     for warning in report.warnings:

@@ -38,11 +38,13 @@ class Start:
     def __init__(self, name_or_path: str | Path, chain: ChainConfig) -> None:
         """InputError if the bundle cannot be read, or its networks are of other shapes than those of `chain`."""
         bundle = load_bundle(name_or_path)
-        known = bundle.chain.generator, replace(bundle.chain.translator, level=chain.translator.level)
-        if known != (chain.generator, chain.translator):
+        same_mode = bundle.chain.generator.mode == chain.generator.mode
+        generator_config = replace(bundle.chain.generator, mode=chain.generator.mode)
+        translator_config = replace(bundle.chain.translator, level=chain.translator.level)
+        if (generator_config, translator_config) != (chain.generator, chain.translator):
             raise InputError(
                 f"--start-from {name_or_path}: the bundle's networks have other settings than this run. "
-                "Leave --mode, --resolution, --size and the settings of the networks out; the bundle's are taken."
+                "Leave --resolution, --size and the settings of the networks out; the bundle's are taken."
             )
         self.known, self.wanted = bundle.chain.cell_types, chain.cell_types
         generator = bundle.generator.state_dict()
@@ -52,6 +54,9 @@ class Start:
             "translator": bundle.translator.state_dict(),
             "autoencoder": decoder,  # all that a bundle without training networks has of it
         } | read_training(bundle.training, bundle.chain, bundle.path)
+        if not same_mode:  # a generator that knew the types is no start for a blind one, nor the other way round
+            for player in ("generator", "critic"):
+                self.networks.pop(player, None)
 
     def fill(self, stage: str, modules: Mapping[str, nn.Module]) -> None:
         """Give the modules of a stage the bundle's weights; what the bundle lacks, and the decoder of a generator, which

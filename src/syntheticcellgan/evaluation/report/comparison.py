@@ -17,7 +17,7 @@ from syntheticcellgan.evaluation.report import plots
 from syntheticcellgan.evaluation.report.page import ANSWERS, USES, environment
 from syntheticcellgan.evaluation.report.rows import ALL, Row
 from syntheticcellgan.evaluation.report.store import Report, check_folder, read_report, write_whole
-from syntheticcellgan.evaluation.report.titles import figure_title
+from syntheticcellgan.evaluation.report.titles import figure_title, shown
 from syntheticcellgan.evaluation.verdicts import headline
 
 CSV_NAME, HTML_NAME = "comparison.csv", "comparison.html"
@@ -102,13 +102,6 @@ def render(reports: Mapping[str, Report]) -> str:
             plot=plots.distances_compared(distances) if all(distances.values()) else None,
         )
     )
-
-
-def shown(row: Row) -> tuple[float | None, float | None, float | None, float | None]:
-    """(figure, low, high, floor) as tables show it: distances as their ratio to the floor."""
-    if row.measure == "frechet_distance":
-        return row.ratio, row.ratio_low, row.ratio_high, 1.0
-    return row.value, row.low, row.high, row.floor
 
 
 def _best(rows: Mapping[str, Row]) -> str | None:

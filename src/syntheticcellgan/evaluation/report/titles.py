@@ -80,6 +80,13 @@ def figure_title(row: Row) -> str:
     return ", ".join(parts)
 
 
+def shown(row: Row) -> tuple[float | None, float | None, float | None, float | None]:
+    """(figure, low, high, floor) as tables show it: distances as their ratio to the floor."""
+    if row.measure == "frechet_distance":
+        return row.ratio, row.ratio_low, row.ratio_high, 1.0
+    return row.value, row.low, row.high, row.floor
+
+
 def percent(share: float | None) -> str:
     """0.873 → “87 %”; small shares with a decimal."""
     if share is None:
