@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -67,8 +69,11 @@ def train(
     """Train both stages on DATA (a folder with one sub-folder per cell type, or with a labels.csv)."""
     from syntheticcellgan.training import run as runs
     from syntheticcellgan.training.hardware import find_hardware, use_threads
+    from syntheticcellgan.training.processes import is_helper
 
-    use_threads(threads)
+    use_threads(threads, devices)
+    if is_helper():
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the first process says it all
     kept = runs.read_run(out) if (out / "run.json").exists() else None
     run, prepared = _run_settings(data, out, options, kept, find_hardware())
     _announce(run, prepared)
@@ -85,6 +90,8 @@ def train(
     stages = runs.STAGES if stage == "all" else (stage,)
     with _Progress() as progress:
         runs.train(run, prepared, out, stages, progress.report, devices)  # type: ignore[arg-type]
+    if is_helper():
+        return
     if runs.finished(run, out):
         from syntheticcellgan.training.finish import make_bundle
 

@@ -29,9 +29,10 @@ def find_hardware() -> Hardware:
     )
 
 
-def use_threads(count: int | None) -> None:
-    """Set the number of CPU threads; None leaves as many as this process may use."""
-    torch.set_num_threads(count or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else count or 1)
+def use_threads(count: int | None, processes: int = 1) -> None:
+    """Set the number of CPU threads; None shares those that this process may use among `processes`."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(count or max(usable // processes, 1))
 
 
 def _fast_bfloat16() -> bool:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
+from syntheticcellgan.training.processes import averaged
 
 
 class Stage(Protocol):
@@ -74,8 +76,12 @@ def run_stage(
     checkpoint_minutes: float,
     report: Report | None = None,
     stop_at: int | None = None,
+    fabric: Fabric | None = None,
 ) -> int:
     """Train `stage` to its end (or to `stop_at` images), resuming from `folder` where a checkpoint lies there.
+
+    `stage` counts the images of this process, everything here those of all processes of `fabric`; the first process
+    writes.
 
     Returns:
         The number of images seen.
@@ -92,39 +98,49 @@ def run_stage(
         progress |= load_checkpoint(last, stage.modules, stage.optimizers)
     if progress.get("scoring") != stage.scoring:
         progress |= {"scoring": stage.scoring, "best_score": math.inf}
-    end = min(stage.total_images, stop_at or stage.total_images)
+    processes = fabric.world_size if fabric else 1
+    batch, total = processes * stage.batch, processes * stage.total_images
+    end = min(total, processes * stop_at if stop_at else total)
     if progress["images"] >= end:
         return int(progress["images"])
-    log = RunLog(folder, progress["images"])
+    log = RunLog(folder, progress["images"]) if fabric is None or fabric.is_global_zero else None
     saved_at = time.monotonic()
     with deferred_interrupt() as interrupted:
         while progress["images"] < end:
             started = time.perf_counter()
-            rate = stage.set_learning_rate(progress["images"] / stage.total_images)
-            losses = stage.step(progress["images"] // stage.batch)
+            rate = stage.set_learning_rate(progress["images"] / total)
+            losses = stage.step(progress["images"] // batch)
+            stop = interrupted()
+            if fabric is not None:  # all processes must see the same, or one would wait for ever
+                losses = averaged(fabric, losses | {"stop": float(stop)})
+                stop = losses.pop("stop") > 0
             if not all(math.isfinite(value) for value in losses.values()):
                 raise ScgError(
                     f"{stage.name}: a loss is no longer a number after {progress['images']} images. "
                     f"The last good state is kept in {last}. Begin again with a lower learning rate."
                 )
-            progress["images"] += stage.batch
+            progress["images"] += batch
+            finished = progress["images"] >= end
+            if log is None:
+                if stop and not finished:
+                    raise Interrupted("Stopped.")
+                continue
             seconds = time.perf_counter() - started
             progress["seconds"] += seconds
             log.write(progress["images"], losses | {"learning_rate": rate, "seconds": seconds})
             if report:
-                report(stage.name, progress["images"], stage.total_images, stage.batch / seconds, losses)
-            finished = progress["images"] >= end
-            if progress["images"] % stage.samples_every < stage.batch or finished:
+                report(stage.name, progress["images"], total, batch / seconds, losses)
+            if progress["images"] % (processes * stage.samples_every) < batch or finished:
                 stage.sample_grid(folder / f"samples-{progress['images']:09d}.png")
                 score = stage.held_out_score()
                 log.write(progress["images"], {"held_out_score": score})
                 if math.isnan(score) or score < progress["best_score"]:
                     progress["best_score"] = score
                     save_checkpoint(folder / "best.safetensors", stage.modules, {}, progress)
-            if finished or interrupted() or time.monotonic() - saved_at > 60 * checkpoint_minutes:
+            if finished or stop or time.monotonic() - saved_at > 60 * checkpoint_minutes:
                 save_checkpoint(last, stage.modules, stage.optimizers, progress)
                 saved_at = time.monotonic()
-            if interrupted() and not finished:
+            if stop and not finished:
                 raise Interrupted(
                     f"Stopped after {progress['images']} images and saved. The same command goes on from here."
                 )

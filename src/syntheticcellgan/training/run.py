@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import sys
 import time
@@ -28,6 +29,7 @@ from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
 from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
+from syntheticcellgan.training.processes import AveragedGradients, is_helper, share
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
 
@@ -140,16 +142,25 @@ def train(
     Raises:
         InputError, ScgError, Interrupted: see `loop.run_stage`.
     """
+    if devices > 1 and not is_helper():
+        for name in stages:  # refuse before other processes are started
+            share(getattr(run.training, stage_folder(out, name).name), devices)
+            with lock(out / f"{name}.lock"):
+                pass
     fabric = make_fabric(run.hardware, devices)
     for name in stages:
-        with lock(out / f"{name}.lock"):
-            stage, stop = build_stage(name, fabric, run, data, out)
-            run_stage(stage, stage_folder(out, name), run.training.checkpoint_minutes, report, stop)
+        with lock(out / f"{name}.lock") if fabric.is_global_zero else contextlib.nullcontext():
+            with fabric.rank_zero_first():  # the first one fills the cache
+                stage, stop = build_stage(name, fabric, run, data, out)
+            run_stage(stage, stage_folder(out, name), run.training.checkpoint_minutes, report, stop, fabric)
+            fabric.barrier()  # until the last checkpoint is written
 
 
 def make_fabric(hardware: Hardware, devices: int = 1) -> Fabric:
     """Lightning Fabric for the run's device and precision."""
-    fabric = Fabric(accelerator=hardware.accelerator, devices=devices, precision=hardware.precision)  # type: ignore[arg-type]
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets once per process
+    where: Any = {"accelerator": hardware.accelerator, "devices": devices, "precision": hardware.precision}
+    fabric = Fabric(strategy=AveragedGradients() if devices > 1 else "auto", **where)
     fabric.launch()
     return fabric
 
@@ -176,10 +187,10 @@ def _new_stage(
     def feed(part: str, size: int) -> Feed:
         return Feed(data.part(part), chain.cell_types, size, training.seed, cache if size <= 128 else None)
 
-    size, seed = chain.generator.resolution, training.seed
+    size, seed, processes = chain.generator.resolution, training.seed, fabric.world_size
     if name == "autoencoder":
         return AutoencoderStage(
-            fabric, chain, training.autoencoder, seed, feed("train", size), feed("validation", size)
+            fabric, chain, share(training.autoencoder, processes), seed, feed("train", size), feed("validation", size)
         ), None
     autoencoder = Autoencoder(chain)
     if finished(run, out, ("autoencoder",)):
@@ -188,7 +199,8 @@ def _new_stage(
         raise InputError(f"{out}: the stage {name} needs the finished autoencoder; run --stage autoencoder first.")
     if name == "low-resolution":
         parts = feed("train", size), feed("validation", size)
-        return LowResolutionStage(fabric, chain, training.low_resolution, seed, *parts, autoencoder), None
+        low = share(training.low_resolution, processes)
+        return LowResolutionStage(fabric, chain, low, seed, *parts, autoencoder), None
     generator = None
     ready = finished(run, out, ("autoencoder", "low-resolution"))
     if ready or timing:
@@ -197,7 +209,8 @@ def _new_stage(
             load_best(stage_folder(out, "low-resolution"), {"average": generator})
         fabric.to_device(generator)
     parts = feed("train", chain.output_size), feed("validation", chain.output_size)
-    stage = TranslationStage(fabric, chain, training.translation, seed, *parts, autoencoder, generator)
+    translation = share(training.translation, processes)
+    stage = TranslationStage(fabric, chain, translation, seed, *parts, autoencoder, generator)
     return stage, None if generator is not None else stage.paired_images
 
 
