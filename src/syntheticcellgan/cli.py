@@ -73,6 +73,14 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(
+            f"Error: {place}{error.strerror or error}. Free some space or look at the permissions; what was finished "
+            "before is kept, and the same command goes on.",
+            err=True,
+        )
+        sys.exit(1)
     except MemoryError:
         click.echo(
             "Error: the memory of this machine is used up; use a smaller --batch or close other programs.", err=True

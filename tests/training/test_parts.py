@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -193,3 +195,12 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / "c").write_bytes(b"not a checkpoint")
     with pytest.raises(InputError, match="not a readable checkpoint"):
         checkpoint.read_progress(tmp_path / "c")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_while_images_are_prepared_ends_with_a_sentence(drawn_cells, tmp_path, monkeypatch):
+    manifest = read_manifest(drawn_cells)
+    monkeypatch.setattr("syntheticcellgan.training.feed.open", lambda *_: open("/dev/full", "wb"), raising=False)
+    with pytest.raises(ScgError, match="No space left"):
+        Feed(manifest, manifest.cell_types, 32, 0, tmp_path)
+    assert list(tmp_path.iterdir()) == []

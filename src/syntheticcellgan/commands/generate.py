@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,8 +59,14 @@ def generate(
     else:
         wanted = DEFAULT_COUNT if count is None else count
         requests = [Request(name, wanted, seed) for name in (chain.cell_types if every else cell_types)]
-    with click.progressbar(length=sum(r.count for r in requests), label="cells", file=sys.stderr) as bar:
-        made = write_cells(
-            chain, requests, out, image_format, truncation, lambda done, total: bar.update(done - bar.pos)
-        )
-    click.echo(f"{made} images in {out} (metadata.csv, contact_sheet.png). They are synthetic: not for diagnosis.")
+    with ExitStack() as shown:
+        bars: list[Any] = []
+
+        def report(done: int, total: int) -> None:
+            if not bars:  # not before something was made: until then a sentence may come instead
+                bars.append(shown.enter_context(click.progressbar(length=total, label="cells", file=sys.stderr)))
+            bars[0].update(done - bars[0].pos)
+
+        made = write_cells(chain, requests, out, image_format, truncation, report)
+    what = "1 image" if made == 1 else f"{made} images"
+    click.echo(f"{what} in {out} (metadata.csv, contact_sheet.png). They are synthetic: not for diagnosis.")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.data.manifest import Manifest
+from syntheticcellgan.errors import ScgError
 from syntheticcellgan.pixels import to_tensor
 from syntheticcellgan.training.augment import symmetry
 from syntheticcellgan.training.randomness import numpy_generator
@@ -39,12 +40,17 @@ class Feed:
         if not path.exists():
             cache.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".part")
-            shape = (len(self.manifest), self.size, self.size, 3)
-            target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            for i in range(len(self.manifest)):
-                target[i] = self._read(i)
-            target.flush()
-            temporary.replace(path)
+            header = {"descr": "|u1", "fortran_order": False, "shape": (len(self.manifest), self.size, self.size, 3)}
+            try:
+                # Written and not mapped: on a full disk a write fails, but a mapped page ends the process.
+                with open(temporary, "wb") as file:
+                    np.lib.format.write_array_header_1_0(file, header)
+                    for i in range(len(self.manifest)):
+                        file.write(self._read(i).tobytes())
+                temporary.replace(path)
+            except OSError as error:
+                temporary.unlink(missing_ok=True)
+                raise ScgError(f"{path} could not be written ({error.strerror}). Free some space.") from error
         mapped: np.ndarray = np.load(path, mmap_mode="r")
         return mapped
 
