@@ -200,7 +200,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_while_images_are_prepared_ends_with_a_sentence(drawn_cells, tmp_path, monkeypatch):
     manifest = read_manifest(drawn_cells)
-    monkeypatch.setattr("syntheticcellgan.training.feed.open", lambda *_: open("/dev/full", "wb"), raising=False)
+    monkeypatch.setattr("syntheticcellgan.training.feed.open", lambda *_: open("/dev/full", "wb"), raising=False)  # noqa: SIM115
     with pytest.raises(ScgError, match="No space left"):
         Feed(manifest, manifest.cell_types, 32, 0, tmp_path)
     assert list(tmp_path.iterdir()) == []
