@@ -118,7 +118,10 @@ def test_comparison_sets_reports_side_by_side(written, tmp_path):
     report = read_report(written)
     other = {**report.content, "name": "other"}
     rows = other["sections"]["distribution"]["rows"]
-    better = [{**row, **{k: row[k] / 50 for k in ("ratio", "ratio_low", "ratio_high") if row[k]}} for row in rows]
+    better = [
+        {**row, **{k: row[k] / 50 for k in ("value", "low", "high") if row["measure"].startswith("relative")}}
+        for row in rows
+    ]
     other["sections"] = {**other["sections"], "distribution": {**other["sections"]["distribution"], "rows": better}}
     write_report(Report(other), tmp_path / "other")
     names = compare([written, tmp_path / "other"], tmp_path / "out")
@@ -130,7 +133,7 @@ def test_comparison_sets_reports_side_by_side(written, tmp_path):
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []
-    best = report.row("frechet_distance").ratio / 50
+    best = report.row("relative_frechet_distance").value / 50
     assert f"<td><b>{best:.3g}</b>" in page
     assert "Not all is comparable" not in page
 

@@ -16,9 +16,14 @@ def utility(measure: str, detail: str, value: float, low: float, high: float, fl
     return Row("utility", measure, detail=detail, value=value, low=low, high=high, floor=floor, **row)
 
 
-def distance(ratio: float, low: float, cell_type: str = "all") -> Row:
+def distance(ratio: float, low: float, cell_type: str) -> Row:
     figures = {"ratio": ratio, "ratio_low": low, "ratio_high": 2 * ratio - low, "value": ratio, "floor": 1.0, "n": 80}
     return Row("distribution", "frechet_distance", cell_type, "vit-s-focus", **figures)
+
+
+def mean(value: float, low: float, by: str = "vit-s-focus") -> Row:
+    figures = {"value": value, "low": low, "high": 2 * value - low, "floor": 1.0, "n": 80, "better": "lower"}
+    return Row("distribution", "relative_frechet_distance", by=by, **figures)
 
 
 BOTH, ALONE = "both → held-out real", "synthetic → held-out real"
@@ -51,10 +56,10 @@ UNSEEN = utility("balanced_accuracy", "real → synthetic", 0.4, 0.3, 0.5, 0.9)
             "with care",
         ),
         ("augmentation", [], CLEAN, "unknown"),
-        ("teaching", [SEEN, distance(1.5, 1.2)], CLEAN, "with care"),
-        ("teaching", [SEEN, distance(4.0, 3.5)], CLEAN, "no"),
-        ("teaching", [UNSEEN, distance(1.5, 1.2)], CLEAN, "no"),
-        ("teaching", [SEEN, distance(1.5, 1.2)], COPIED, "no"),
+        ("teaching", [SEEN, mean(1.5, 1.2)], CLEAN, "with care"),
+        ("teaching", [SEEN, mean(4.0, 3.5)], CLEAN, "no"),
+        ("teaching", [UNSEEN, mean(1.5, 1.2)], CLEAN, "no"),
+        ("teaching", [SEEN, mean(1.5, 1.2)], COPIED, "no"),
         ("teaching", [], CLEAN, "unknown"),
         ("replacement", [utility("balanced_accuracy_ratio", ALONE, 0.98, 0.96, 1.0)], CLEAN, "yes"),
         ("replacement", [utility("balanced_accuracy_ratio", ALONE, 0.90, 0.86, 0.94)], CLEAN, "with care"),
@@ -75,7 +80,7 @@ def test_verdict(use, rows, sections, answer):
 def test_a_type_fails_by_distance_or_when_nobody_recognises_it():
     recall = {"floor": 0.9, "by": "small network"}
     rows = [
-        distance(1.2, 1.0),
+        mean(1.2, 1.0),
         distance(5.0, 4.0, "monocyte"),
         distance(3.5, 2.5, "basophil"),
         utility("recall", "real → synthetic", 0.2, 0.1, 0.3, cell_type="platelet", **recall),
@@ -90,6 +95,7 @@ def test_a_type_fails_by_distance_or_when_nobody_recognises_it():
     [
         (Row("distribution", "vendi_score", value=4, floor=20, ratio=0.2, ratio_high=0.3, n=80, by="a"), "collapse"),
         (Row("distribution", "coverage", value=0.2, high=0.3, floor=0.9, n=80, by="a"), "collapse"),
+        (Row("distribution", "recall", value=0.2, high=0.3, floor=0.9, n=80, by="a"), "collapse"),
         (Row("duplicates", "near_duplicates", value=0.1, low=0.06, high=0.2, floor=0.01, n=200), "collapse"),
         (
             Row("morphology", "colour_difference_background", value=9, low=8, high=10, floor_high=0.5, floor=0.3),
@@ -112,7 +118,7 @@ def test_copies_are_warned_of():
 
 
 def test_the_headline_judge_decides_where_judges_differ():
-    other = Row("distribution", "frechet_distance", by="vgg16-hed", ratio=9.0, ratio_low=8.0, value=9, floor=1, n=80)
-    rows = [distance(1.5, 1.2), other, SEEN]
+    other = mean(9.0, 8.0, by="vgg16-hed")
+    rows = [mean(1.5, 1.2), other, SEEN]
     assert verdicts(rows, CLEAN)[1].answer == "with care"
     assert other not in headline(rows)

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def _warm_features(study: Study, progress: Progress) -> None:
 
 def _section(name: str, study: Study, key: str, progress: Progress) -> Section:
     """A section, from the cache if it was finished before."""
-    path = study.cache / "sections" / key / f"{name}.json"
+    path = study.cache / "sections" / f"{key}-{_code()}" / f"{name}.json"
     if path.exists():
         try:
             return Section.from_dict(json.loads(path.read_text(encoding="utf-8")))
@@ -177,6 +178,16 @@ def _measures() -> dict[str, Callable[[Study, Tell], Section]]:
         "probe": usefulness.probe,
         "map": usefulness.feature_map,
     }
+
+
+@lru_cache(1)
+def _code() -> str:
+    """Hash of this package's measures: sections that another version left in the cache do not count."""
+    held = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        if path.parent.name != "report":
+            held.update(path.read_bytes())
+    return held.hexdigest()[:8]
 
 
 def _key(study: Study, name: str) -> str:

@@ -86,15 +86,15 @@ def _teaching(rows: Sequence[Row], sections: Mapping[str, Section]) -> Verdict:
     against: list[str] = []
     others: list[str] = []
     seen = _recognised(rows)
-    far = _headline(rows, "frechet_distance")
+    far = _headline(rows, "relative_frechet_distance")
     if seen is None and far is None:
         return Verdict("teaching", "unknown", ("Neither utility nor fidelity was measured.",))
     if _copied(sections):
         against.append("Copies of training images were found: patients' cells would be shown as synthetic ones.")
-    if far is not None and far.ratio is not None:
-        (against if (far.ratio_low or far.ratio) > FAR else others).append(
-            f"Synthetic cells lie {far.ratio:.1f} times as far from real ones as real ones lie from each other "
-            f"({far.by}, n = {far.n})."
+    if far is not None and far.value is not None:
+        (against if (far.low or far.value) > FAR else others).append(
+            f"Synthetic cells lie {far.value:.1f} times as far from real ones as real ones lie from each other (mean over "
+            f"the types, {far.by}, n = {far.n} each or more)."
         )
     if seen is not None:
         row, ratio = seen
@@ -181,6 +181,15 @@ def warnings_of(rows: Sequence[Row], sections: Mapping[str, Section]) -> list[di
                 f"Synthetic cells cover only a part of what real ones look like (in brackets, what real ones cover): {each}.",
             )
         )
+    for row in _of_headline(rows, "recall"):
+        if row.cell_type == ALL and row.high is not None and row.floor and row.high / row.floor < UNCOVERED:
+            found.append(
+                (
+                    "collapse",
+                    f"Only {percent(row.value)} of the real cells lie among the synthetic ones ({percent(row.floor)} "
+                    f"among other real ones; recall, n = {row.n}).",
+                )
+            )
     for row in find(rows, "near_duplicates"):
         if row.low is not None and row.floor and row.low > DUPLICATES * row.floor:
             found.append(
@@ -229,16 +238,17 @@ def headline(rows: Sequence[Row]) -> list[Row]:
         chosen += find(rows, "balanced_accuracy", detail=f"{trained_on} → {HELD_OUT}")
     chosen += find(rows, "balanced_accuracy_ratio", detail=f"synthetic → {HELD_OUT}")
     chosen += find(rows, "balanced_accuracy_ratio", detail=f"both → {HELD_OUT}")
-    chosen += _of_headline(rows, "frechet_distance")
+    chosen += _of_headline(rows, "relative_frechet_distance")
+    chosen += [row for row in _of_headline(rows, "frechet_distance") if row.cell_type != ALL]
     for measure in ("precision", "recall", "coverage"):
-        chosen += [row for row in _of_headline(rows, measure) if row.cell_type == ALL and row.section == "distribution"]
+        chosen += [row for row in _of_headline(rows, measure) if row.cell_type == ALL]
     chosen += _of_headline(rows, "auc") + find(rows, "copies_beyond_doubt") + find(rows, "near_duplicates")
     return chosen
 
 
 def _of_headline(rows: Sequence[Row], measure: str) -> list[Row]:
-    """The rows of a measure by the first extractor."""
-    found = find(rows, measure, cell_type=None)
+    """The rows of a measure of features by the first extractor."""
+    found = [row for row in find(rows, measure, cell_type=None) if row.section in ("distribution", "probe")]
     return [row for row in found if row.by == found[0].by]
 
 
@@ -247,13 +257,10 @@ def _headline(rows: Sequence[Row], measure: str) -> Row | None:
 
 
 def _recognised(rows: Sequence[Row]) -> tuple[Row, float] | None:
-    """The classifier that recognises synthetic cells best, with its accuracy over that on real ones."""
-    found = [
-        (row, (row.value or 0.0) / row.floor)
-        for row in find(rows, "balanced_accuracy", detail="real → synthetic")
-        if row.floor
-    ]
-    return max(found, key=lambda pair: pair[1]) if found else None
+    """The classifier that knows real cells best, tested on synthetic ones, with its accuracy over that on real ones."""
+    found = [row for row in find(rows, "balanced_accuracy", detail="real → synthetic") if row.floor]
+    best = max(found, key=lambda row: row.floor or 0.0, default=None)
+    return None if best is None else (best, (best.value or 0.0) / (best.floor or 1.0))
 
 
 def _copied(sections: Mapping[str, Section]) -> bool:

@@ -83,7 +83,7 @@ def render(reports: Mapping[str, Report]) -> str:
     found = _by_key({name: headline(report.rows) for name, report in reports.items()})
     lines = [(figure_title(next(iter(rows.values()))), rows, _best(rows)) for rows in found.values()]
     distances = {
-        name: [row for row in headline(report.rows) if row.measure == "frechet_distance"]
+        name: [row for row in headline(report.rows) if row.measure == "frechet_distance" and row.cell_type != ALL]
         for name, report in reports.items()
     }
     return (

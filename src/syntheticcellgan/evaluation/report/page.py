@@ -99,7 +99,7 @@ def _summary(report: Report) -> str:
     if set(by_answer) <= {"no", "unknown"} and "no" in by_answer:
         return "These images are not usable for any of the purposes that were measured."
     parts = [
-        f"{words} for {' and '.join(by_answer[answer])}"
+        f"{words} for {_listed(by_answer[answer])}"
         for answer, words in (
             ("yes", "usable"),
             ("with care", "usable with care"),
@@ -110,6 +110,11 @@ def _summary(report: Report) -> str:
     ]
     sentence = "; ".join(parts) + "."
     return sentence[0].upper() + sentence[1:]
+
+
+def _listed(words: Sequence[str]) -> str:
+    """“a, b and c”."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
 
 
 def _grouped(warnings: Sequence[dict[str, str]]) -> list[tuple[str, list[str]]]:
@@ -128,7 +133,7 @@ def _headline(content: Any) -> list[Row]:
 def _distribution(section: Section | None) -> dict[str, Any] | None:
     if section is None or not section.rows:
         return None
-    distances = find(section.rows, "frechet_distance", cell_type=None)
+    distances = [row for row in find(section.rows, "frechet_distance", cell_type=None) if row.cell_type != ALL]
     judges = list(dict.fromkeys(row.by for row in section.rows))
     return {
         "rows": section.rows,

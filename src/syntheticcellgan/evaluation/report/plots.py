@@ -195,6 +195,7 @@ def feature_map(details: Mapping[str, Any]) -> Markup:
             place.set_title(f"{title} ({int((~others).sum())} cells)")
             place.set_xticks([])
             place.set_yticks([])
+            place.spines[:].set_visible(False)
             place.set_aspect("equal")
         figure.legend(loc="outside lower center", ncols=5, fontsize=7.5, markerscale=2)
         return svg(figure, "map", "Map of the features of real and synthetic cells, by type")

@@ -7,6 +7,7 @@ from syntheticcellgan.evaluation.report.rows import ALL, Row
 
 MEASURES = {
     "frechet_distance": "Fréchet distance",
+    "relative_frechet_distance": "Fréchet distance over that of real against real cells, mean over the types",
     "kernel_distance": "Kernel distance",
     "precision": "Precision",
     "recall": "Recall",
@@ -69,7 +70,7 @@ def figure_title(row: Row) -> str:
     """One line that names a figure, for cards and summaries."""
     parts = [measure_title(row.measure)]
     if row.measure == "frechet_distance":
-        parts = ["Fréchet distance over that of real against real cells (1: as near as real cells)"]
+        parts = ["Fréchet distance over that of real against real cells"]
     if row.detail and row.section == "utility":
         learnt, _, tested = row.detail.partition(" → ")
         parts.append(f"trained on {learnt} cells, tested on {tested}" if tested else row.detail)

@@ -60,13 +60,15 @@ def measure(study: Study, tell: Tell) -> Section:
         if found.refusal is not None:
             refused[f"{found.cell_type}, {found.feature}"] = found.refusal
             continue
+        # A feature that does not vary among real cells (one lobe in every lymphocyte) has no floor to be a ratio of.
+        ratio = found.ratio if found.floor.value > 1e-6 * max(1.0, abs(found.real_mean)) else None
         rows.append(
             Row(
                 "morphology",
                 found.feature,
                 found.cell_type,
                 detail="notable" if found.notable else "",
-                **measured(found.distance, found.floor, found.ratio),
+                **measured(found.distance, found.floor, ratio),
                 n=found.m,
                 n_real=found.n_real,
                 n_synthetic=found.n_synthetic,
@@ -221,7 +223,7 @@ def _histograms(real: MorphologyTable, synthetic: MorphologyTable, types: tuple[
                 low, high = np.percentile(np.concatenate(columns), [0.5, 99.5])
                 edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
             shares = [np.histogram(np.clip(column, edges[0], edges[-1]), edges)[0] / len(column) for column in columns]
-            held[name][feature] = {
+            held[name][source] = {
                 "edges": [float(f"{edge:.5g}") for edge in edges],
                 "real": shares[0].round(4).tolist(),
                 "synthetic": shares[1].round(4).tolist(),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from syntheticcellgan.evaluation.context import Study, Tell
 from syntheticcellgan.evaluation.diversity import Diversity, diversity
 from syntheticcellgan.evaluation.fidelity import Fidelity, fidelity
@@ -39,7 +43,42 @@ def measure(study: Study, tell: Tell) -> Section:
             near, wide = found
             measures = (near.frechet, near.kernel, wide.precision, wide.recall, wide.density, wide.coverage, wide.vendi)
             rows += [row_of("distribution", one, by=extractor.name, cell_type=name) for one in measures]
+        if (mean := _mean_ratio(rows, extractor.name)) is not None:
+            rows.append(mean)
     return Section(tuple(rows), {"floor": "halves of real" if study.train is None else "training images"}, refused)
+
+
+def _mean_ratio(rows: list[Row], by: str) -> Row | None:
+    """Mean over the types of the Fréchet distance's ratio to its floor.
+
+    Over all types together the n is larger and so the floor smaller: that ratio would say how many images there were.
+    The interval takes the types' errors as independent, each from the interval of its own ratio (on the log scale).
+    """
+    found = [
+        row
+        for row in rows
+        if (row.measure, row.by) == ("frechet_distance", by) and row.cell_type != ALL and row.ratio is not None
+    ]
+    if not found:
+        return None
+    ratios = np.array([row.ratio for row in found], float)
+    errors = [
+        r * math.log((row.ratio_high or r) / (row.ratio_low or r)) / 2 for r, row in zip(ratios, found, strict=True)
+    ]
+    value, around = float(ratios.mean()), float(np.linalg.norm(errors)) / len(found)
+    return Row(
+        "distribution",
+        "relative_frechet_distance",
+        by=by,
+        value=value,
+        low=max(0.0, value - around),
+        high=value + around,
+        floor=1.0,
+        n=min(row.n for row in found),
+        n_real=sum(row.n_real or 0 for row in found),
+        n_synthetic=sum(row.n_synthetic or 0 for row in found),
+        better="lower",
+    )
 
 
 def _of(name: str, real: Sample, synthetic: Sample, other: Sample | None) -> tuple[Sample, Sample, Sample | None]:

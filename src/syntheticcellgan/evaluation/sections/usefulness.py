@@ -136,14 +136,15 @@ def probe(study: Study, tell: Tell) -> Section:
     return Section(tuple(rows), {"note": note}, refused)
 
 
-def feature_map(study: Study, tell: Tell, most: int = 800) -> Section:
+def feature_map(study: Study, tell: Tell) -> Section:
     """t-SNE (van der Maaten & Hinton 2008) of the headline features, started from their principal components.
 
-    At most `most` images of each side, the same number of each type as far as there are.
+    At most 800 images of each side (quick: 300), the same number of each type as far as there are.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
+    most = 300 if study.settings.quick else 800
     rng = np.random.default_rng(study.settings.seed)
     parts, labels, sides = [], [], []
     for side, cells in (("real", study.real), ("synthetic", study.synthetic)):
