@@ -2,7 +2,9 @@
 
     python benchmarks/speed.py [--bundle pbc-256] [--data FOLDER]
 
-Generation is timed in processes of their own, as a user would meet it; training by real steps on real images.
+Generation is timed in processes of their own, as a user would meet it; training by real steps on real images, and by
+one short run of all stages, from reading the folder to the bundle, for its peak memory. Other processes are left
+alone: the load average before the start is written down, and the machine counts as idle below a quarter of a core.
 """
 
 from __future__ import annotations
@@ -31,6 +33,15 @@ def timed_command(arguments: list[str]) -> tuple[float, int]:
     if status != 0:
         raise SystemExit(f"scg {' '.join(arguments)} failed")
     return time.perf_counter() - start, usage.ru_maxrss * 1024
+
+
+def whole_run(data: Path) -> dict[str, float]:
+    """Minutes and peak memory of `scg train` with all that a run does, but few steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--kimg", "0.64", "--translator-kimg", "0.32", "--set", "translation.paired_kimg=0.16"]
+        options += ["--set", "autoencoder.kimg=0.32"]
+        seconds, peak = timed_command(["train", str(data), "--out", f"{folder}/run", *options])
+        return {"minutes": round(seconds / 60, 1), "peak_memory_gib": round(peak / 2**30, 2)}
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -105,11 +116,15 @@ def main() -> None:
     results = json.loads(path.read_text()) if path.exists() else {}
     import torch
 
+    load = os.getloadavg()[0]
+    results["load_average_before"], results["idle"] = round(load, 2), load < 0.25
+    if load >= 0.25:
+        print(f"The machine is not idle (load average {load:.2f}); these figures will be too low.", file=sys.stderr)
     results["machine"] = f"{os.cpu_count()} CPU cores, {torch.backends.cpu.get_cpu_capability()}, {platform.system()}"
     results["torch"] = torch.__version__
     results["generation"] = generation(arguments.bundle)
     if arguments.data:
-        results["training"] = training(arguments.data)
+        results["training"] = training(arguments.data) | {"whole_run": whole_run(arguments.data)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))

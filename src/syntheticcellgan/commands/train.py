@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -96,7 +97,8 @@ def train(
         from syntheticcellgan.training.finish import make_bundle
 
         bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence, _fingerprints(prepared, out))
-        click.echo(f"The bundle is {bundle}. Try: scg generate {bundle} --all --count 16 --out cells")
+        place = shlex.quote(str(bundle))
+        click.echo(f"The bundle is {bundle}. Try: scg generate {place} --all --count 16 --out cells")
     elif stage == "all":
         click.echo("Not all images were seen; the same command goes on.")
     else:

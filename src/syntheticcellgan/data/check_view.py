@@ -27,9 +27,9 @@ def check_table(report: CheckReport) -> RenderableType:
         facts.add_row("without patient", f"{report.images_without_patient:,} images")
     if report.laboratories:
         facts.add_row("laboratories", _list(report.laboratories))
-    facts.add_row("exact duplicates", f"{len(report.exact_duplicates):,} groups")
-    facts.add_row("near duplicates", f"{len(report.near_duplicates):,} groups")
-    facts.add_row("overlapping", f"{len(report.overlapping):,} groups of images cut from one field")
+    facts.add_row("exact duplicates", _groups(len(report.exact_duplicates)))
+    facts.add_row("near duplicates", _groups(len(report.near_duplicates)))
+    facts.add_row("overlapping", f"{_groups(len(report.overlapping))} of images cut from one field")
     parts: list[RenderableType] = [Text(f"{report.images:,} images in {report.folder}", style="bold"), types, facts]
     parts += _excerpt("Cannot be read", [reason for _, reason in report.unreadable])
     parts += _excerpt("Duplicates of different types", [" = ".join(group) for group in report.contradictions])
@@ -38,6 +38,10 @@ def check_table(report: CheckReport) -> RenderableType:
     if not report.warnings:
         parts.append(Text("Nothing to mend.", style="green"))
     return Group(*parts)
+
+
+def _groups(count: int) -> str:
+    return "1 group" if count == 1 else f"{count:,} groups"
 
 
 def _list(counts: dict[str, int]) -> str:

@@ -130,7 +130,7 @@ def _to_srgb(image: Image.Image, name: str) -> Image.Image:
         raise InputError(f"{name} has floating-point pixels; save it with 8 bits per channel.")
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65_535:
+        if np.min(values) < 0 or np.max(values) > 65_535:
             raise InputError(f"{name} has 32-bit pixels; save it with 8 or 16 bits per channel.")
         return Image.fromarray(((values * 255 + 32_767) // 65_535).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

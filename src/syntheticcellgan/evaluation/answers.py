@@ -87,7 +87,7 @@ def metrics(confusions: np.ndarray) -> dict[str, np.ndarray]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a type that the test set lacks is NaN, as it should be
         return {
-            "balanced_accuracy": np.nanmean(recall),
-            "macro_f1": np.nanmean(f1),
+            "balanced_accuracy": np.asarray(np.nanmean(recall)),
+            "macro_f1": np.asarray(np.nanmean(f1)),
             "recall": np.nanmean(recall, axis=0),
         }

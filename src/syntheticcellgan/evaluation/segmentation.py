@@ -137,7 +137,7 @@ def _background_colour(image: np.ndarray) -> np.ndarray:
     histogram = ndimage.gaussian_filter1d(histogram, 3.0, mode="nearest")
     padded = np.pad(histogram, 1)
     modes = (histogram >= padded[:-2]) & (histogram >= padded[2:]) & (histogram > 0.25 * histogram.max())
-    mode = int(np.flatnonzero(modes).max())
+    mode = int(np.flatnonzero(modes)[-1])
     return np.median(image.reshape(-1, 3)[np.abs(brightness - mode) <= 5.5], axis=0)
 
 
@@ -255,7 +255,7 @@ def _closed_path(cost: np.ndarray, widest_step: int = 2) -> np.ndarray:
         chosen[i] = candidates.argmin(axis=0)
         padded[widest_step:-widest_step] = candidates[chosen[i], columns] + wrapped[i]
     path = np.empty(len(wrapped), int)
-    path[-1] = padded[widest_step:-widest_step].argmin()
+    path[-1] = np.argmin(padded[widest_step:-widest_step])
     for i in range(len(wrapped) - 1, 0, -1):
         path[i - 1] = path[i] + steps[chosen[i, path[i]]]
     return path[lead : lead + angles]

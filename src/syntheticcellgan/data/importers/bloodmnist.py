@@ -69,8 +69,8 @@ def _part(file: Path, archive: zipfile.ZipFile, part: str) -> Iterator[Item]:
         shape = _header(stream, file)
         if len(shape) != 4 or shape[3] != 3 or max(shape[1:3]) > _LARGEST_SIDE or shape[0] != len(labels):
             raise InputError(f"{file}: {part}_images of shape {shape} are not BloodMNIST's; give bloodmnist*.npz.")
-        if len(labels) and labels.max() >= len(_TYPES):
-            raise InputError(f"{file} has the label {labels.max()}, BloodMNIST only 0 to 7; give bloodmnist*.npz.")
+        if len(labels) and np.max(labels) >= len(_TYPES):
+            raise InputError(f"{file} has the label {np.max(labels)}, BloodMNIST only 0 to 7; give bloodmnist*.npz.")
         size = math.prod(shape[1:])
         for index, label in enumerate(labels.tolist()):
             pixels = np.frombuffer(stream.read(size), np.uint8).reshape(shape[1:])
