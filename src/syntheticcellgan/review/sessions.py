@@ -142,7 +142,7 @@ def create_session(
                     round=c.round,
                     truth=c.truth,
                     cell_type=c.record.cell_type,
-                    source=c.record.file,
+                    source=c.record.attributes.get("source", c.record.file),
                     content=content,
                 )
             )

@@ -1,0 +1,77 @@
+"""The local web application: the studio and the reading room. No logic of its own; pages over the API of everyone else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.review.database import Database
+from syntheticcellgan.review.reading import Closed, NotFound
+from syntheticcellgan.review.sessions import Invitation
+from syntheticcellgan.review.sources import Source
+from syntheticcellgan.web import organiser, reader
+from syntheticcellgan.web.pages import STATIC, problem
+from syntheticcellgan.web.safety import Gate, Keys
+
+
+@dataclass
+class Room:
+    """What all pages share. links: invitations whose personal link was not shown yet, by a number used once."""
+
+    database: Database
+    sources: Sequence[Source]
+    keys: Keys
+    public_url: str | None = None
+    links: dict[str, Invitation] = field(default_factory=dict)
+
+
+def create_app(
+    database: Database,
+    sources: Sequence[Source],
+    hosts: Collection[str],
+    keys: Keys,
+    public_url: str | None = None,
+) -> FastAPI:
+    """The application.
+
+    hosts: values of the Host header that it answers to (name and port). public_url: how readers reach it, for their
+    links; None for the address by which the organiser came.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.room = Room(database, sources, keys, public_url)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.include_router(reader.router)
+    app.include_router(organiser.public)
+    app.include_router(organiser.router)
+    app.add_exception_handler(ScgError, _said)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(Exception, _failed)
+    app.add_middleware(Gate, hosts=hosts, uploads=("/sessions",))
+    return app
+
+
+def _said(request: Request, error: Exception) -> HTMLResponse:
+    kinds = ((NotFound, 404), (Closed, 409), (InputError, 422))
+    return problem(request, str(error), next((status for kind, status in kinds if isinstance(error, kind)), 500))
+
+
+def _refused(request: Request, error: Exception) -> HTMLResponse:
+    assert isinstance(error, HTTPException)
+    sentences = {404: "There is no such page.", 405: "This page cannot be used in that way."}
+    return problem(request, sentences.get(error.status_code, str(error.detail)), error.status_code)
+
+
+def _not_understood(request: Request, error: Exception) -> HTMLResponse:
+    return problem(request, "What was sent is not what this page asks for; go back and try again.", 422)
+
+
+def _failed(request: Request, error: Exception) -> HTMLResponse:
+    return problem(request, "The server failed at this; what was kept before is safe. Its log says more.", 500)

@@ -1,0 +1,107 @@
+"""The organiser's and the readers' pages, by the requests that a browser would send."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import zipfile
+
+import pytest
+
+from syntheticcellgan.review import overview
+from syntheticcellgan.review.judgements import read_judgements
+
+
+def test_a_session_from_the_form_to_its_results(site):
+    page = site.organiser.get("/sessions/new")
+    assert page.status_code == 200
+    made = site.post(
+        "/sessions", title="By form", real="0", synthetic="1", real_per_type=2, synthetic_per_type=2, ask_type="true"
+    )
+    assert made.status_code == 303, made.text
+    home = made.headers["location"]
+    told = site.post(f"{home}/readers", label="Ada")
+    page = site.organiser.get(told.headers["location"]).text
+    link = re.search(r"http://127.0.0.1:8642(/read/[^\"]+)", page)
+    assert link is not None
+    assert link[0] not in site.organiser.get(told.headers["location"]).text, "told once"
+    start = site.stranger.get(link[1])
+    assert "12 cells" in start.text
+    for position in range(1, 13):
+        item = site.item(position, link[1].split("/")[2])
+        fields = {"item": item, "key": "k", "verdict": "real", "confidence": "2", "cell_type": "monocyte", "go": "next"}
+        answer = site.stranger.post(f"{link[1]}/cell/1/{position}", data=fields, follow_redirects=False)
+        assert answer.status_code == 303
+    assert answer.headers["location"] == link[1]
+    assert "All cells are answered" in site.stranger.get(link[1]).text
+    assert "12 of 12" in site.organiser.get(home).text
+    results = site.organiser.get(f"{home}/results").text
+    assert "50.0 %" in results
+    assert len(list(csv.reader(io.StringIO(site.organiser.get(f"{home}/judgements.csv").text)))) == 13
+    assert json.loads(site.organiser.get(f"{home}/results.json").text)["rounds"][0]["overall"]["accuracy"]["n"] == 12
+    report = site.organiser.get(f"{home}/report.html")
+    assert report.headers["content-disposition"] == 'attachment; filename="report.html"'
+    assert site.post(f"{home}/close").status_code == 303
+    closed = site.stranger.post(f"{link[1]}/cell/1/1", data={**fields, "item": item, "key": "k2"})
+    assert closed.status_code == 409
+    assert "closed" in site.stranger.get(link[1]).text
+
+
+def test_what_is_wrong_is_said_above_the_form_which_keeps_what_was_typed(site):
+    answer = site.post("/sessions", title="Too <many>", real="0", synthetic="1", real_per_type=50)
+    assert answer.status_code == 422
+    assert "has 6 real images" in answer.text
+    assert 'value="Too &lt;many&gt;"' in answer.text
+
+
+def test_the_calculator(site):
+    assert "<b>57 images</b>" in site.organiser.get("/sessions/new?margin=0.1&readers=4").text
+    assert "The margin can be" in site.organiser.get("/sessions/new?margin=0.9").text
+
+
+def archive(folder, prefix="cells/", extra=()) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(folder.rglob("*.png")):
+            packed.write(path, f"{prefix}{path.parent.name}/{path.name}")
+        for name, content in extra:
+            packed.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_an_uploaded_archive_is_a_source(site, folders):
+    files = {"real_archive": ("r.zip", archive(folders[0])), "synthetic_archive": ("s.zip", archive(folders[1], ""))}
+    fields = {"csrf": site.keys.csrf, "title": "Up", "real_per_type": 2, "synthetic_per_type": 2}
+    made = site.organiser.post("/sessions", data=fields, files=files, follow_redirects=False)
+    assert made.status_code == 303, made.text
+    assert overview.show_session(site.database, made.headers["location"].rsplit("/", 1)[1]).images == 12
+
+
+def test_answers_are_kept_one_by_one_and_shown_again(site):
+    item = site.item(1)
+    where = f"/read/{site.token}/cell/1/1"
+    first = {"item": item, "key": "a", "verdict": "synthetic", "scripted": "1"}
+    assert site.stranger.post(where, data=first).status_code == 204
+    second = {**first, "key": "b", "confidence": "4", "feature-granules": "typical", "quality": "5", "remark": "a\r\nb"}
+    assert site.stranger.post(where, data=second).status_code == 204
+    assert site.stranger.post(where, data=second).status_code == 204, "sent again after a lost connection"
+    page = site.stranger.get(where).text
+    for wanted in (
+        'value="synthetic" checked',
+        'value="4" checked',
+        'name="quality" value="5" checked',
+        "a\nb</textarea>",
+    ):
+        assert wanted in page
+    (judgement,) = read_judgements(site.database, site.session)
+    assert (judgement.changes, judgement.remark, judgement.checklist) == (1, "a\nb", {"granules": "typical"})
+
+
+@pytest.mark.parametrize(
+    "field", [{"confidence": "9"}, {"confidence": "x"}, {"seconds": "inf"}, {"key": ""}, {"verdict": "?"}]
+)
+def test_a_wrong_field_is_refused(site, field):
+    fields = {"item": site.item(2), "key": "x", "scripted": "1", **field}
+    assert site.stranger.post(f"/read/{site.token}/cell/1/2", data=fields).status_code == 422
