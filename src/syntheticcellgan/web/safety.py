@@ -25,8 +25,9 @@ _HEADERS = {
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
-    # The secret of a personal link stands in its address and must not travel on.
-    "referrer-policy": "no-referrer",
+    # The secret of a personal link stands in its address and must not travel on. (With no-referrer, browsers would call
+    # the origin of our own forms “null”.)
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
