@@ -12,12 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.review.checklist import FEATURES, JUDGEMENTS
 from syntheticcellgan.review.database import Database
+from syntheticcellgan.review.display import filters
 from syntheticcellgan.review.results import Results
-from syntheticcellgan.review.statistics import Estimate
 from syntheticcellgan.review.tables import CellImage
 
 _COLUMNS = (
@@ -83,34 +82,6 @@ def to_report(results: Results, pictures: dict[str, str]) -> bytes:
     return page.render(results=results, pictures=pictures, features=FEATURES, judgements=JUDGEMENTS).encode()
 
 
-def show_share(estimate: Estimate) -> str:
-    """“52.3 % (50.5 – 54.1)” or a dash."""
-    if estimate.value != estimate.value:
-        return "–"
-    return f"{_signed(100 * estimate.value, 1)} % ({_bounds(100 * estimate.low, 100 * estimate.high, 1)})"
-
-
-def show_number(estimate: Estimate) -> str:
-    """“0.41 (0.30 – 0.52)” or a dash."""
-    return (
-        "–"
-        if estimate.value != estimate.value
-        else f"{_signed(estimate.value)} ({_bounds(estimate.low, estimate.high, 2)})"
-    )
-
-
-def show_p(p: float) -> str:
-    return "–" if p != p else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _bounds(low: float, high: float, digits: int) -> str:
-    return "no interval" if low != low else f"{_signed(low, digits)} – {_signed(high, digits)}"
-
-
-def _signed(value: float, digits: int = 2) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
-
-
 @cache
 def _environment() -> Any:
     import jinja2
@@ -120,11 +91,6 @@ def _environment() -> Any:
     )
     environment.filters.update(filters())
     return environment
-
-
-def filters() -> dict[str, Any]:
-    """What templates show figures with."""
-    return {"share": show_share, "number": show_number, "p": show_p, "title_of": lambda name: resolve(name).title}
 
 
 def write_all(database: Database, results: Results, out: Path) -> None:

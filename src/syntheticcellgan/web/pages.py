@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from syntheticcellgan import __version__
 from syntheticcellgan.cell_types import resolve
-from syntheticcellgan.review.export import filters
+from syntheticcellgan.review.display import filters
 
 STATIC = Path(__file__).parent / "static"
 
