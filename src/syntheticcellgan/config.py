@@ -38,7 +38,7 @@ class TranslatorConfig:
     width: int = 32  # channels at the input's resolution
     noise_channels: int = 4
     blocks: int = 3  # residual blocks at each of the three lower scales
-    level: float = 0.2  # degradation of the basic image before translation (0: none, 1: a coloured blur)
+    level: float = 0.1  # degradation of the basic image before translation (0: none, 1: a coloured blur)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class LowResolutionTraining:
     batch: int = 32
     learning_rate: float = 3e-4
     decay_from: float = 0.7  # the learning rate falls linearly to a twentieth over the rest of the run
-    penalty: float = 1.0  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
+    penalty: float = 0.2  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
     penalty_interval: int = 8
     noise: float = 0.1  # added to the latents of both players, root mean square 1
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
