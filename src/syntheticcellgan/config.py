@@ -38,7 +38,7 @@ class TranslatorConfig:
     width: int = 32  # channels at the input's resolution
     noise_channels: int = 4
     blocks: int = 3  # residual blocks at each of the three lower scales
-    level: float = 0.1  # degradation of the basic image before translation (0: none, 1: a coloured blur)
+    level: float = 0.2  # degradation of the basic image before translation (0: none, 1: a coloured blur)
 
 
 @dataclass(frozen=True)
