@@ -95,7 +95,7 @@ def _offsets(points: np.ndarray, descriptions: np.ndarray) -> np.ndarray:
 
 def _matches(points: np.ndarray, descriptions: np.ndarray) -> np.ndarray:
     """(M, 4) image, other image, offset down and right of every two points that look alike."""
-    found = [np.zeros((0, 4), np.int64)]
+    found: list[np.ndarray] = [np.zeros((0, 4), np.int64)]
     for top in range(0, len(points), _BLOCK):
         for left in range(top, len(points), _BLOCK):
             alike = descriptions[top : top + _BLOCK] @ descriptions[left : left + _BLOCK].T > _ALIKE

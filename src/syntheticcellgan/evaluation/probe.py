@@ -74,7 +74,8 @@ def _matched(real: Sample, synthetic: Sample, rng: np.random.Generator) -> tuple
     shared = sorted({*real.types.tolist()} & {*synthetic.types.tolist()})
     places = [[rng.permutation(np.flatnonzero(s.types == name)) for s in (real, synthetic)] for name in shared]
     total = sum(min(map(len, pair)) for pair in places)
-    a, b = [np.empty(0, int)], [np.empty(0, int)]
+    a: list[np.ndarray] = [np.empty(0, int)]
+    b: list[np.ndarray] = [np.empty(0, int)]
     for pair in places:
         count = min(map(len, pair))
         count = count * LIMIT // total if total > LIMIT else count
