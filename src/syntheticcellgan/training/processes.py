@@ -6,6 +6,7 @@ all of which a wrapper must be told about. Averaging just before an optimizer's 
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 from collections.abc import Mapping
@@ -36,6 +37,17 @@ class AveragedGradients(DDPStrategy):
             for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
                 gradient.copy_(part.view_as(gradient))
         return super().optimizer_step(optimizer, **kwargs)
+
+
+def leave_together(fabric: Fabric) -> None:
+    """At the end all processes part in order: threads of a group that is still open abort the interpreter on its way out."""
+
+    def part() -> None:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+    if fabric.world_size > 1:
+        atexit.register(part)
 
 
 def is_helper() -> bool:

@@ -29,7 +29,7 @@ from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
 from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
-from syntheticcellgan.training.processes import AveragedGradients, is_helper, share
+from syntheticcellgan.training.processes import AveragedGradients, is_helper, leave_together, share
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
 
@@ -162,6 +162,7 @@ def make_fabric(hardware: Hardware, devices: int = 1) -> Fabric:
     where: Any = {"accelerator": hardware.accelerator, "devices": devices, "precision": hardware.precision}
     fabric = Fabric(strategy=AveragedGradients() if devices > 1 else "auto", **where)
     fabric.launch()
+    leave_together(fabric)
     return fabric
 
 
