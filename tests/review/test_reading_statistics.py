@@ -68,6 +68,9 @@ def test_cohen_of_two_by_two_tables(table, kappa):
 def test_cohen_where_nothing_can_be_said():
     assert math.isnan(s.cohen(np.array([[10, 0], [0, 0]])).value), "both always say the same word"
     assert math.isnan(s.cohen(np.zeros((2, 2))).value)
+    complete = s.cohen(np.array([[5, 0], [0, 3]]))
+    assert complete.value == 1
+    assert math.isnan(complete.low), "eight cells judged alike are no proof of complete agreement"
 
 
 FLEISS = [  # 10 subjects, 14 raters, 5 categories: kappa 0.210

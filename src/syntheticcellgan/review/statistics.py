@@ -128,7 +128,7 @@ def cohen(table: np.ndarray) -> Estimate:
         return nothing(n)
     with np.errstate(invalid="ignore", divide="ignore"):  # a z-value of 0/0, not used here
         found = cohens_kappa(table)
-    if not math.isfinite(found.std_kappa):
+    if not found.std_kappa > 0:  # complete agreement, or one who always says the same: no asymptotic error
         return Estimate(float(found.kappa), math.nan, math.nan, n)
     return Estimate(float(found.kappa), max(-1.0, float(found.kappa_low)), min(1.0, float(found.kappa_upp)), n)
 
