@@ -28,15 +28,18 @@ def test_no_page_has_a_serious_finding(tmp_path, folders):
         reading.save_answer(database, reader, item, answer, "k")
     reading.open_primer(database, reader)
     database.close()
-    organiser = ("/", "/sessions/new", f"/sessions/{made}", f"/sessions/{made}/results")
+    studio = ("/studio?cell_type=platelet&count=8", "/studio/cell/0/platelet/3", "/studio/bundle/0")
+    organiser = ("/", *studio, "/sessions", "/sessions/new", f"/sessions/{made}", f"/sessions/{made}/results")
     readers = (f"/read/{first}", f"/read/{first}/cell/1/1", f"/read/{second}", f"/read/{second}/examples", "/nowhere")
     with chromium() as browser, serving("--database", str(place)) as server:
-        for scheme, width in (("light", 1280), ("dark", 360)):
+        everything = (*organiser, *readers)
+        styled = ("/", studio[0], f"/sessions/{made}", f"/sessions/{made}/results", *readers[:2])
+        for scheme, width, paths in (("light", 1280, everything), ("dark", 360, styled)):
             # The checker's script is put into the page from outside, which the page's own policy forbids.
             options = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}, "bypass_csp": True}
             page = browser.new_context(**options).new_page()
             page.goto(server.address)
-            for path in (*organiser, *readers):
+            for path in paths:
                 page.goto(f"http://127.0.0.1:{server.port}{path}")
                 assert no_overflow(page), (path, width)
                 found = checker.run(page).response["violations"]

@@ -16,7 +16,15 @@ from syntheticcellgan.review import sessions
 from syntheticcellgan.review.tables import AnswerRow, CellImage, Item
 
 READER_PATHS = ("", "/cell/1/1", "/examples")
-ORGANISER_PATHS = ("/", "/sessions/new", "/sessions/{s}", "/sessions/{s}/results", "/sessions/{s}/judgements.csv")
+ORGANISER_PATHS = (
+    "/",
+    "/studio",
+    "/sessions",
+    "/sessions/new",
+    "/sessions/{s}",
+    "/sessions/{s}/results",
+    "/sessions/{s}/judgements.csv",
+)
 
 
 def paths(site):

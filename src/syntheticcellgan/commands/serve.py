@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -55,7 +56,9 @@ def serve(
     sources = known_sources(list(real), list(synthetic), list(bundles))
     database = open_place(place, create=True)
     keys = Keys()
-    app = create_app(database, sources, _hosts(host, port, public_url), keys, public_url)
+    app = create_app(database, sources, _hosts(host, port, public_url), keys, bundles, public_url)
+    # The networks are loaded while the page is opened.
+    threading.Thread(target=app.state.room.studio.warm_up, daemon=True).start()
     shown = host if host not in ("0.0.0.0", "::") else "127.0.0.1"
     shown = f"[{shown}]" if ":" in shown else shown
     click.echo(f"The reading room is {database.place}. Open this address (it lets in whoever has it; Ctrl-C ends):")

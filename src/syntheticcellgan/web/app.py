@@ -16,7 +16,8 @@ from syntheticcellgan.review.database import Database
 from syntheticcellgan.review.reading import Closed, NotFound
 from syntheticcellgan.review.sessions import Invitation
 from syntheticcellgan.review.sources import Source
-from syntheticcellgan.web import organiser, reader
+from syntheticcellgan.studio import Studio
+from syntheticcellgan.web import organiser, reader, studio
 from syntheticcellgan.web.pages import STATIC, problem
 from syntheticcellgan.web.safety import Gate, Keys
 
@@ -28,6 +29,7 @@ class Room:
     database: Database
     sources: Sequence[Source]
     keys: Keys
+    studio: Studio
     public_url: str | None = None
     links: dict[str, Invitation] = field(default_factory=dict)
 
@@ -37,19 +39,21 @@ def create_app(
     sources: Sequence[Source],
     hosts: Collection[str],
     keys: Keys,
+    bundles: Sequence[str] = (),
     public_url: str | None = None,
 ) -> FastAPI:
     """The application.
 
-    hosts: values of the Host header that it answers to (name and port). public_url: how readers reach it, for their
-    links; None for the address by which the organiser came.
+    bundles: of the studio, folders, zips or shipped names. hosts: values of the Host header that it answers to (name and
+    port). public_url: how readers reach it, for their links; None for the address by which the organiser came.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.room = Room(database, sources, keys, public_url)
+    app.state.room = Room(database, sources, keys, Studio(bundles), public_url)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(reader.router)
     app.include_router(organiser.public)
     app.include_router(organiser.router)
+    app.include_router(studio.router)
     app.add_exception_handler(ScgError, _said)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)

@@ -32,18 +32,18 @@ def enter(request: Request, token: str = "") -> Response:
     return answer
 
 
-def _organiser(request: Request, scg_organiser: Annotated[str | None, Cookie()] = None) -> None:
+def check_organiser(request: Request, scg_organiser: Annotated[str | None, Cookie()] = None) -> None:
     if not same(scg_organiser, request.app.state.room.keys.cookie):
         raise HTTPException(403, "Open the address that the server printed; readers use their personal link.")
 
 
-def _own_form(request: Request, csrf: Annotated[str, Form()] = "") -> None:
+def check_form(request: Request, csrf: Annotated[str, Form()] = "") -> None:
     if not same(csrf, request.app.state.room.keys.csrf):
         raise HTTPException(403, "This form is from an earlier run of the server; open the page again.")
 
 
-router = APIRouter(dependencies=[Depends(_organiser)])
-Checked = Depends(_own_form)
+router = APIRouter(dependencies=[Depends(check_organiser)])
+Checked = Depends(check_form)
 
 
 def _page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -51,6 +51,12 @@ def _page(request: Request, template: str, status: int = 200, **values: Any) -> 
 
 
 @router.get("/")
+def entrance(request: Request) -> HTMLResponse:
+    """The studio and the reading room."""
+    return _page(request, "home.html", bundles=request.app.state.room.studio.names)
+
+
+@router.get("/sessions")
 def home(request: Request) -> HTMLResponse:
     return _page(request, "sessions.html", sessions=overview.list_sessions(request.app.state.room.database))
 
