@@ -108,13 +108,13 @@ def progress(database: Database, reader: SignedIn) -> Progress:
     done: dict[int, list[bool]] = {number: [] for number in reader.settings.rounds}
     with database.reading() as rows:
         found = rows.execute(
-            sa.select(Item.round, AnswerRow)
+            sa.select(Item.round, AnswerRow.verdict, AnswerRow.confidence, AnswerRow.cell_type)
             .outerjoin(AnswerRow, AnswerRow.id == _last_answer())
             .where(Item.reader_id == reader.reader_id)
             .order_by(Item.round, Item.position)
         )
-        for number, row in found:
-            done[number].append(row is not None and _answer(row).is_complete(reader.settings.ask_type))
+        for number, *given in found:
+            done[number].append(Answer(*given).is_complete(reader.settings.ask_type))
     return Progress(done)
 
 

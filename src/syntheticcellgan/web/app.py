@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
@@ -47,7 +49,7 @@ def create_app(
     bundles: of the studio, folders, zips or shipped names. hosts: values of the Host header that it answers to (name and
     port). public_url: how readers reach it, for their links; None for the address by which the organiser came.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_few_threads)
     app.state.room = Room(database, sources, keys, Studio(bundles), public_url)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(reader.router)
@@ -60,6 +62,13 @@ def create_app(
     app.add_exception_handler(Exception, _failed)
     app.add_middleware(Gate, hosts=hosts, uploads=("/sessions",))
     return app
+
+
+@asynccontextmanager
+async def _few_threads(app: FastAPI) -> AsyncIterator[None]:
+    """More threads than these only take turns at the interpreter: with 40, answers wait longer than with 12."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 12
+    yield
 
 
 def _said(request: Request, error: Exception) -> HTMLResponse:
