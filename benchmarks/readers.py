@@ -138,7 +138,7 @@ def main() -> None:
     result = {
         "readers": readers,
         "seconds": given.seconds,
-        "pace": f"each reader loads a cell's page and picture, answers, and pauses for {given.pause:g} seconds, give or take a third",
+        "pace": f"each reader loads a cell's page and picture, answers, pauses {given.pause:g} s ± a third",
         "answers_sent": len(times),
         "answers_confirmed": len(kept),
         "confirmed_but_lost": len(kept - found),
