@@ -129,12 +129,14 @@ def test_repeats_come_late_and_half_of_each_kind():
         assert abs(sum(dict(images)[i] == "real" for i in twice) - 3) <= 1
 
 
-def test_the_same_seed_draws_the_same(database, cells):
+def test_the_same_seed_draws_the_same_images_and_orders(database, cells):
     drawn = []
     for _ in range(2):
-        one = create_session(database, "t", cells.real, cells.synthetic, Settings(3, 3), seed=5)
+        one = create_session(database, "t", cells.real, cells.synthetic, Settings(3, 3, repeated=4), seed=5)
+        reader = invite_reader(database, one).reader_id
         with database.reading() as rows:
-            drawn.append(set(rows.scalars(sa.select(CellImage.source).where(CellImage.session_id == one))))
+            wanted = sa.select(CellImage.truth, CellImage.source).join(Item, Item.image_id == CellImage.id)
+            drawn.append(rows.execute(wanted.where(Item.reader_id == reader).order_by(Item.position)).all())
     assert drawn[0] == drawn[1]
 
 

@@ -237,7 +237,7 @@ def invite_reader(database: Database, session_id: str, label: str = "") -> Invit
             images = rows.execute(
                 sa.select(CellImage.id, CellImage.truth)
                 .where(CellImage.session_id == session_id, CellImage.round == number)
-                .order_by(CellImage.id)
+                .order_by(CellImage.truth, CellImage.cell_type, CellImage.source)  # not by the random ids
             ).all()
             repeated = settings.repeated if number == FIRST else 0
             for position, (image, repeat) in enumerate(draw_order([tuple(i) for i in images], repeated, rng)):
