@@ -70,6 +70,7 @@ class LowResolutionTraining:
     penalty: float = 0.2  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
     penalty_interval: int = 8
     noise: float = 0.1  # added to the latents of both players, root mean square 1
+    augmentation: float = 0.0  # probability that the critic sees a latent shifted or partly hidden
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
     label_fade_kimg: float = 15.0  # the type's influence grows from 0 to 1 over these images (typed)
     ema_kimg: float = 5.0  # half-life of the average of the weights
@@ -81,7 +82,8 @@ class TranslationTraining:
 
     objective: ObjectiveName = "relativistic"
     kimg: float = 60.0
-    paired_kimg: float = 45.0  # phase one; afterwards half of each batch is the generator's own cells
+    paired_kimg: float = 45.0  # phase one; afterwards a part of each batch is the generator's own cells
+    generated: float = 0.25  # that part; the paired rest keeps colours and granules true
     batch: int = 16
     crop: int = 128  # side, in output pixels, of the crops that training sees
     learning_rate: float = 3e-4
@@ -241,8 +243,10 @@ def check_training(config: TrainingConfig, chain: ChainConfig, source: str = "co
     limits += [
         (config.autoencoder.penalty_interval >= 1, "autoencoder.penalty_interval can be 1 or more"),
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
+        (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),
         (config.low_resolution.penalty_interval >= 1, "low_resolution.penalty_interval can be 1 or more"),
         (config.translation.penalty_interval >= 1, "translation.penalty_interval can be 1 or more"),
+        (0 < config.translation.generated < 1, "translation.generated lies between 0 and 1"),
         (config.translation.paired_kimg > 0, "translation.paired_kimg must be above 0"),
         (crop >= 2 * step and crop % step == 0, f"translation.crop must be a multiple of {step}, at least {2 * step}"),
     ]

@@ -18,7 +18,7 @@ from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training import checkpoint
-from syntheticcellgan.training.augment import recolour, symmetry
+from syntheticcellgan.training.augment import recolour, shift_and_hide, symmetry
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.loop import learning_rate_factor
@@ -96,6 +96,25 @@ def test_colour_augmentation_is_off_at_zero_and_changes_whole_channels_else():
     changed = recolour(torch.zeros(4, 3, 8, 8), 0.1, torch.Generator().manual_seed(0))
     assert torch.equal(changed, changed[:, :, :1, :1].expand_as(changed))
     assert changed.abs().max() > 0.01
+
+
+def test_latents_are_shifted_and_a_quarter_of_them_hidden_at_most():
+    latents = torch.ones(200, 2, 8, 8, requires_grad=True)
+    assert shift_and_hide(latents, 0.0, torch.Generator()) is latents
+    seen = shift_and_hide(latents, 1.0, torch.Generator().manual_seed(0))
+    hidden = (seen == 0).float().mean(dim=(1, 2, 3))
+    assert hidden.max() <= 0.25 + 15 / 64  # a square of 4×4, and an empty rim of one position on two sides
+    assert 0.2 < hidden.mean() < 0.45
+    assert set(seen.unique().tolist()) == {0.0, 1.0}
+    seen.sum().backward()  # what is seen passes its gradient back, what is hidden does not
+    assert latents.grad.mean().item() == pytest.approx(1 - hidden.mean().item())
+
+
+def test_shifting_moves_whole_latents():
+    ramp = torch.arange(64.0).view(1, 1, 8, 8).expand(50, 1, 8, 8) + 1
+    seen = shift_and_hide(ramp, 1.0, torch.Generator().manual_seed(1))
+    differences = {(value - place).item() for image in seen for value, place in zip(image.flatten(), ramp[0].flatten()) if value}
+    assert differences == {float(8 * y + x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
 
 
 def test_latents_have_unit_scale_and_noise_reaches_the_decoder():

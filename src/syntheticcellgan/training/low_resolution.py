@@ -15,7 +15,7 @@ from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.generator import LowResolutionGenerator
-from syntheticcellgan.training.augment import recolour
+from syntheticcellgan.training.augment import recolour, shift_and_hide
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
@@ -82,9 +82,9 @@ class LowResolutionStage:
         noise = self.fabric.to_device(torch.randn(self.batch, self.chain.generator.latent_size, generator=chance))
         generator_moves = (index + 1) % self.objective.critic_steps == 0
         with torch.no_grad():
-            shown = self._blurred(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
+            shown = self._veiled(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
         with torch.set_grad_enabled(generator_moves):
-            fake = self._blurred(self.generator(noise, types, strength, decode=False), chance)
+            fake = self._veiled(self.generator(noise, types, strength, decode=False), chance)
         self.critic.requires_grad_(True)
         real_value, fake_value = self.critic(shown, types, strength), self.critic(fake.detach(), types, strength)
         loss = self.objective.critic_loss(real_value, fake_value)
@@ -110,8 +110,11 @@ class LowResolutionStage:
             self.ema.update(self.generator.module, self.batch * self.objective.critic_steps, (index + 1) * self.batch)
         return losses
 
-    def _blurred(self, latent: Tensor, chance: torch.Generator) -> Tensor:
-        """Latents with the little noise that the decoder was taught to forgive: it smooths both players' distributions."""
+    def _veiled(self, latent: Tensor, chance: torch.Generator) -> Tensor:
+        """Latents as the critic sees them: shifted, partly hidden, and with the little noise that the decoder was taught
+        to forgive; it smooths both players' distributions.
+        """
+        latent = shift_and_hide(latent, self.training.augmentation, chance)
         noise = self.fabric.to_device(torch.randn(latent.shape, generator=chance))
         return latent + self.training.noise * noise
 

@@ -1,7 +1,7 @@
 """Stage two: the translator learns to make a high-resolution cell of a wanted type from a basic one.
 
 Phase one is paired: a real image, made small and either degraded to a random level or passed through the autoencoder
-(which blurs as the generator's decoder does), must become itself again. In phase two half of each batch comes from the
+(which blurs as the generator's decoder does), must become itself again. In phase two a part of each batch comes from the
 low-resolution generator, so that training sees what generation will feed it.
 """
 
@@ -93,7 +93,8 @@ class TranslationStage:
         real, types = map(
             self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank, crop)
         )
-        paired = self.batch if index * self.batch < self.paired_images else self.batch // 2
+        phase_one = index * self.batch < self.paired_images
+        paired = self.batch if phase_one else self.batch - max(round(t.generated * self.batch), 1)
         basic, level = self._basic(real, types, paired, chance)
         degraded = degrade(basic, level, self._noise(basic.shape, chance))
         noise = self._noise((self.batch, self.chain.translator.noise_channels, *basic.shape[2:]), chance)
