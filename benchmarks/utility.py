@@ -27,6 +27,7 @@ from syntheticcellgan.data.manifest import Manifest, read_manifest
 from syntheticcellgan.data.splits import read_split, split_manifest
 from syntheticcellgan.evaluation.classifiers import SIDE, Labelled
 from syntheticcellgan.evaluation.features import Extractor, ensure_independent, features_of, get_extractor
+from syntheticcellgan.evaluation.parallel import cores
 from syntheticcellgan.evaluation.utility import HELD_OUT, QUICK, STANDARD, UtilityReport, measure_utility
 
 LIMIT_MINUTES = {"standard": 20, "quick": 3}
@@ -173,7 +174,7 @@ def main() -> None:
     protocols = {}
     for name, settings in (("quick", QUICK), ("standard", STANDARD)):
         meter = Meter()
-        report = measure_utility(train, test, synthetic, other_laboratories=others, settings=settings)
+        report = measure_utility(train, test, synthetic, other_laboratories=others, settings=settings, workers=cores())
         protocols[name] = {"cost": meter.read(), "report": summary(report)}
         print(name, protocols[name]["cost"], flush=True)
     gain = report.point("small network", FEW, "both").gain_over_classic

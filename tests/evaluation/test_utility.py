@@ -233,4 +233,4 @@ def test_progress_counts_every_fit() -> None:
         settings=TINY,
         progress=lambda done, total, what: told.append((done, total)),
     )
-    assert told == [(i, 10) for i in range(10)]  # 3 sets × 2 seeds, 1 size × 2 arms × 2 seeds
+    assert told == [(i, 10) for i in range(1, 11)]  # 3 sets × 2 seeds, 1 size × 2 arms × 2 seeds

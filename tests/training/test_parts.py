@@ -113,7 +113,12 @@ def test_latents_are_shifted_and_a_quarter_of_them_hidden_at_most():
 def test_shifting_moves_whole_latents():
     ramp = torch.arange(64.0).view(1, 1, 8, 8).expand(50, 1, 8, 8) + 1
     seen = shift_and_hide(ramp, 1.0, torch.Generator().manual_seed(1))
-    differences = {(value - place).item() for image in seen for value, place in zip(image.flatten(), ramp[0].flatten()) if value}
+    differences = {
+        (value - place).item()
+        for image in seen
+        for value, place in zip(image.flatten(), ramp[0].flatten(), strict=True)
+        if value
+    }
     assert differences == {float(8 * y + x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.evaluation.parallel import one_thread
 
 SIDE = 64  # pixels per side of the images
 
@@ -116,7 +117,7 @@ class LinearProbe:
 
 @dataclass(frozen=True)
 class ConvNet:
-    """Four strided convolutions with group normalisation, about 0.1 M parameters, float32, on the CPU.
+    """Four strided convolutions with group normalisation, about 0.1 M parameters, float32, on one CPU thread.
 
     steps × batch images are seen whatever the size of the set, so that every arm of an experiment costs the same;
     `effort` in `fit` scales the steps. Classic augmentation: flips, quarter turns, shifts of up to 4 pixels, ±10 %
@@ -129,6 +130,7 @@ class ConvNet:
     name: str = "small network"
     augments: bool = True
 
+    @one_thread()
     def fit(
         self, parts: Sequence[Labelled], types: Sequence[str], seed: int, *, augment: bool, effort: float = 1.0
     ) -> Predictor:
@@ -150,6 +152,7 @@ class ConvNet:
             schedule.step()
         network.eval()
 
+        @one_thread()
         @torch.no_grad()
         def predict(data: Labelled) -> np.ndarray:
             answers = [network(_to_tensor(data.images[i : i + 256])).argmax(1) for i in range(0, len(data), 256)]

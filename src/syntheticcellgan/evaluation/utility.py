@@ -27,6 +27,7 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.answers import Assessment, assess
 from syntheticcellgan.evaluation.classifiers import Classifier, ConvNet, Labelled, LinearProbe
 from syntheticcellgan.evaluation.intervals import Interval
+from syntheticcellgan.evaluation.parallel import results_of
 
 MINIMUM_TRAIN, MINIMUM_TEST = 10, 10  # cells per type; a type with fewer on any side is left out
 HELD_OUT = "held-out real"
@@ -153,8 +154,10 @@ def measure_utility(
     classifiers: Sequence[Classifier] | None = None,
     settings: UtilitySettings = STANDARD,
     progress: Callable[[int, int, str], None] | None = None,
+    workers: int = 1,
 ) -> UtilityReport:
-    """The whole protocol; see the top of this module. `progress` gets (fits done, fits in all, what comes next).
+    """The whole protocol; see the top of this module. `progress` gets (fits done, fits in all, what was done last);
+    `workers` fits are done at once.
 
     Types are matched by name; those with too few cells in any of the three sets are left out and named. Test sets of
     other laboratories count only types that the classifier knows. InputError: fewer than two types remain.
@@ -175,33 +178,56 @@ def measure_utility(
     sizes = [n for n in settings.low_data if n <= min(real.labels.count(name) for name in types)]
     for n in sorted(set(settings.low_data) - set(sizes)):
         left_out[f"low-data, {n} per type"] = "not all types have that many real cells to train on"
-    steps = _Steps(_fits(kinds, sizes, settings), progress)
+    fits = _Fits(_count(kinds, sizes, settings), progress, workers)
     scores: list[Score] = []
     ratios: list[Ratio] = []
     points: list[LowDataPoint] = []
     for kind in kinds:
-        told, compared = _train_and_test(kind, types, real, made, tests, settings, steps)
+        told, compared = _train_and_test(kind, types, real, made, tests, settings, fits)
         scores += told
         ratios += compared
-        points += _low_data(kind, types, real, made, test, sizes, settings, steps)
+        points += _low_data(kind, types, real, made, test, sizes, settings, fits)
     return UtilityReport(
         types, tuple(scores), tuple(ratios), tuple(points), left_out, settings, time.perf_counter() - began
     )
 
 
-class _Steps:
-    """Counts fits and tells of them."""
+@dataclass(frozen=True)
+class _Fit:
+    """One classifier to be fitted, and what it is then tested on."""
 
-    def __init__(self, total: int, progress: Callable[[int, int, str], None] | None) -> None:
-        self._done, self._total, self._progress = 0, total, progress
+    name: str
+    kind: Classifier
+    parts: list[Labelled]
+    types: tuple[str, ...]
+    seed: int
+    augment: bool
+    effort: float
+    tests: Mapping[str, Labelled]
 
-    def next(self, what: str) -> None:
-        if self._progress is not None:
-            self._progress(self._done, self._total, what)
-        self._done += 1
+    def __call__(self) -> dict[str, np.ndarray]:
+        predict = self.kind.fit(self.parts, self.types, self.seed, augment=self.augment, effort=self.effort)
+        return {name: predict(data) for name, data in self.tests.items()}
 
 
-def _fits(kinds: Sequence[Classifier], sizes: Sequence[int], settings: UtilitySettings) -> int:
+class _Fits:
+    """Does fits, several at once, counts them and tells of them."""
+
+    def __init__(self, total: int, progress: Callable[[int, int, str], None] | None, workers: int) -> None:
+        self._done, self._total, self._progress, self._workers = 0, total, progress, workers
+
+    def answers(self, fits: Sequence[_Fit]) -> list[dict[str, np.ndarray]]:
+        """Of each fit, by test set: (N,) int64."""
+        found = []
+        for fit, answer in zip(fits, results_of(fits, self._workers), strict=True):
+            found.append(answer)
+            self._done += 1
+            if self._progress is not None:
+                self._progress(self._done, self._total, fit.name)
+        return found
+
+
+def _count(kinds: Sequence[Classifier], sizes: Sequence[int], settings: UtilitySettings) -> int:
     low_data = sum(settings.low_data_seeds * len(sizes) * len(_arms(kind)) for kind in kinds)
     return 3 * settings.seeds * len(kinds) + low_data
 
@@ -239,23 +265,26 @@ def _train_and_test(
     synthetic: Labelled,
     tests: Mapping[str, Labelled],
     settings: UtilitySettings,
-    steps: _Steps,
+    fits: _Fits,
 ) -> tuple[list[Score], list[Ratio]]:
     scores, ratios = [], []
     answered: dict[tuple[str, str], Assessment] = {}
-    for trained_on, parts in (("real", [real]), ("synthetic", [synthetic]), ("both", [real, synthetic])):
-        own_tests = {**tests, "synthetic": synthetic} if trained_on == "real" else tests
-        answers: dict[str, list[np.ndarray]] = {name: [] for name in own_tests}
+    arms = {"real": [real], "synthetic": [synthetic], "both": [real, synthetic]}
+    own_tests = {arm: {**tests, "synthetic": synthetic} if arm == "real" else tests for arm in arms}
+    planned = []
+    for arm, parts in arms.items():
         for seed in range(settings.seeds):
-            steps.next(f"{kind.name}, trained on {trained_on}, seed {seed + 1} of {settings.seeds}")
             rng = np.random.default_rng([settings.seed, seed])
             fewer = [_without_a_tenth(part, rng) for part in parts]
-            predict = kind.fit(fewer, types, settings.seed + seed, augment=True, effort=settings.effort)
-            for name, data in own_tests.items():
-                answers[name].append(predict(data))
+            name = f"{kind.name}, trained on {arm}, seed {seed + 1} of {settings.seeds}"
+            planned.append(_Fit(name, kind, fewer, types, settings.seed + seed, True, settings.effort, own_tests[arm]))
+    rows = iter(fits.answers(planned))
+    for trained_on, parts in arms.items():
+        answers = [next(rows) for _ in range(settings.seeds)]
         n_train = sum(len(part) for part in parts)
-        for name, data in own_tests.items():
-            found = assess(data.codes(types), np.stack(answers[name]), len(types), settings.draws, settings.seed)
+        for name, data in own_tests[trained_on].items():
+            stacked = np.stack([answer[name] for answer in answers])
+            found = assess(data.codes(types), stacked, len(types), settings.draws, settings.seed)
             answered[trained_on, name] = found
             scores.append(_score(kind.name, trained_on, name, n_train, found, types))
             if trained_on != "real":
@@ -300,31 +329,40 @@ def _low_data(
     test: Labelled,
     sizes: Sequence[int],
     settings: UtilitySettings,
-    steps: _Steps,
+    fits: _Fits,
 ) -> list[LowDataPoint]:
     truth, labels = test.codes(types), np.array(real.labels)
-    points = []
+    arms = _arms(kind)
+    planned = []
     for per_type in sizes:
-        answers: dict[str, list[np.ndarray]] = {arm: [] for arm in _arms(kind)}
         for seed in range(settings.low_data_seeds):
             # The same few cells for every arm, and those of a smaller size within those of a larger.
             rng = np.random.default_rng([settings.seed, 1, seed])
             chosen = [rng.permutation(np.flatnonzero(labels == name))[:per_type] for name in types]
             few = real.select(np.concatenate(chosen))
-            for arm in answers:
-                steps.next(f"{kind.name}, {per_type} real cells per type, augmentation: {arm}")
-                parts = [few, synthetic] if arm in _WITH_SYNTHETIC else [few]
-                predict = kind.fit(
-                    parts,
-                    types,
-                    settings.seed + seed,
-                    augment=arm in ("classic", "both"),
-                    effort=settings.low_data_effort,
+            for arm in arms:
+                planned.append(
+                    _Fit(
+                        f"{kind.name}, {per_type} real cells per type, augmentation: {arm}",
+                        kind,
+                        [few, synthetic] if arm in _WITH_SYNTHETIC else [few],
+                        types,
+                        settings.seed + seed,
+                        arm in ("classic", "both"),
+                        settings.low_data_effort,
+                        {HELD_OUT: test},
+                    )
                 )
-                answers[arm].append(predict(test))
+    rows = iter(fits.answers(planned))
+    points = []
+    for per_type in sizes:
+        answers: dict[str, list[np.ndarray]] = {arm: [] for arm in arms}
+        for _ in range(settings.low_data_seeds):
+            for arm in arms:
+                answers[arm].append(next(rows)[HELD_OUT])
         found = {
-            arm: assess(truth, np.stack(rows), len(types), settings.draws, settings.seed)
-            for arm, rows in answers.items()
+            arm: assess(truth, np.stack(of_arm), len(types), settings.draws, settings.seed)
+            for arm, of_arm in answers.items()
         }
         classic = found.get("classic")
         points += [

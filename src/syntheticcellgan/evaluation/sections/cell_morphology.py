@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.data.images import read_image, resize_square
@@ -19,6 +19,7 @@ from syntheticcellgan.evaluation.context import Study, Tell
 from syntheticcellgan.evaluation.intervals import percentile, wilson
 from syntheticcellgan.evaluation.morphology import FEATURES, NOT_NUCLEATED, MorphologyTable, measure_set
 from syntheticcellgan.evaluation.morphology_comparison import compare
+from syntheticcellgan.evaluation.parallel import cores, results_of
 from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, measured
 from syntheticcellgan.evaluation.segmentation import LARGEST, SMALLEST
 
@@ -105,10 +106,6 @@ def measured_cells(
             flat = resolve(cells.labels[i]).name in NOT_NUCLEATED
             return cells.hashes[i] + bytes([flat])
 
-        def measured_chunk(chunk: list[int]) -> MorphologyTable:
-            labels = [cells.labels[i] for i in chunk]
-            return measure_set(_images(cells, chunk, side), labels, micrometres_per_pixel=scale)
-
         for i in range(len(cells)):
             known = cache.get(name_of(i))
             if known is None:
@@ -118,25 +115,24 @@ def measured_cells(
         progress(len(cells) - len(missing))
         chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
         done = len(cells) - len(missing)
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            try:
-                for chunk, table in zip(chunks, pool.map(measured_chunk, chunks), strict=True):
-                    failed = np.array([failure is not None for failure in table.failures])
-                    # Single precision, as the cache keeps it: a resumed run then finds the very same numbers.
-                    kept = np.column_stack([table.values, failed]).astype(np.float32)
-                    cache.put([name_of(i) for i in chunk], kept)
-                    values[chunk] = kept[:, :-1]
-                    for i, failure in zip(chunk, table.failures, strict=True):
-                        failures[i] = failure
-                    progress(done := done + len(chunk))
-            finally:
-                pool.shutdown(cancel_futures=True)
+        tasks = [
+            partial(_measured, [cells.paths[i] for i in c], [cells.labels[i] for i in c], side, scale) for c in chunks
+        ]
+        for chunk, table in zip(chunks, results_of(tasks, cores()), strict=True):
+            failed = np.array([failure is not None for failure in table.failures])
+            # Single precision, as the cache keeps it: a resumed run then finds the very same numbers.
+            kept = np.column_stack([table.values, failed]).astype(np.float32)
+            cache.put([name_of(i) for i in chunk], kept)
+            values[chunk] = kept[:, :-1]
+            for i, failure in zip(chunk, table.failures, strict=True):
+                failures[i] = failure
+            progress(done := done + len(chunk))
     return MorphologyTable(values, cells.labels, tuple(failures), side, scale)
 
 
-def _images(cells: CellSet, indices: list[int], side: int) -> Iterator[np.ndarray]:
-    for i in indices:
-        yield resize_square(read_image(cells.paths[i]), side)
+def _measured(paths: Sequence[Path], labels: Sequence[str], side: int, scale: float | None) -> MorphologyTable:
+    images = (resize_square(read_image(path), side) for path in paths)
+    return measure_set(images, labels, micrometres_per_pixel=scale)
 
 
 def _failures(real: dict[str, tuple[int, int]], synthetic: dict[str, tuple[int, int]]) -> list[Row]:

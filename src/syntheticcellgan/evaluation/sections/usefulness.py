@@ -8,6 +8,7 @@ import numpy as np
 
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.context import Study, Tell
+from syntheticcellgan.evaluation.parallel import cores
 from syntheticcellgan.evaluation.probe import probe as tell_apart
 from syntheticcellgan.evaluation.report.rows import Row, Section, measured
 from syntheticcellgan.evaluation.utility import HELD_OUT, Score, UtilityReport, measure_utility
@@ -27,6 +28,7 @@ def utility(study: Study, tell: Tell) -> Section:
             other_laboratories=others,
             settings=study.settings.utility_settings,
             progress=lambda done, total, _: tell(done, total),
+            workers=cores(),
         )
     except InputError as refusal:
         return Section(refused={"utility": str(refusal)})

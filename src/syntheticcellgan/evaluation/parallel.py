@@ -1,0 +1,47 @@
+"""Independent tasks on all cores: processes of one thread each, which small networks and image analysis use far better
+than one process of many threads does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def results_of(tasks: Sequence[Callable[[], R]], workers: int = 1) -> Iterator[R]:
+    """The tasks' results in their order, each as soon as it and those before it are there.
+
+    With one worker, or one task, they are done in this process as the results are asked for.
+    """
+    workers = min(workers, len(tasks))
+    if workers <= 1:
+        for task in tasks:
+            yield task()
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
+        # Arrays travel with their task: kept as shared files they would pile up until the last one.
+        yield from Parallel(return_as="generator", max_nbytes=None, batch_size=1)(delayed(task)() for task in tasks)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread: the same sums in the same order, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
