@@ -21,7 +21,7 @@ from PIL import Image
 import syntheticcellgan
 from syntheticcellgan.data.images import read_image
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.evaluation.segmentation import dice, segment
+from syntheticcellgan.segmentation import dice, segment
 
 AIMS = {"nucleus": 0.90, "cell": 0.85}
 

@@ -36,7 +36,7 @@ def test_help_is_quick_and_imports_no_torch():
     assert best < 0.5
 
 
-@pytest.mark.parametrize("verb", ["train", "generate", "evaluate", "bundle", "data", "demo"])
+@pytest.mark.parametrize("verb", ["train", "generate", "evaluate", "bundle", "data", "stain", "demo"])
 def test_each_verb_explains_itself(verb, capsys):
     code, text = run(verb, "--help", capsys=capsys)
     assert code == 0

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from syntheticcellgan.errors import InputError, ScgError
     from syntheticcellgan.evaluation.study import evaluate
     from syntheticcellgan.pipeline import Cells, SyntheticCellGAN
+    from syntheticcellgan.stain.comparison import compare
+    from syntheticcellgan.stain.look import Look
+    from syntheticcellgan.stain.recolour import Recolouring
+    from syntheticcellgan.stain.sources import look_of
 
 _HOMES = {
     "bundle": ("Bundle", "load_bundle", "verify_bundle"),
@@ -25,6 +29,10 @@ _HOMES = {
     "errors": ("InputError", "ScgError"),
     "evaluation.study": ("evaluate",),
     "pipeline": ("Cells", "SyntheticCellGAN"),
+    "stain.comparison": ("compare",),
+    "stain.look": ("Look",),
+    "stain.recolour": ("Recolouring",),
+    "stain.sources": ("look_of",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -34,12 +42,16 @@ __all__ = [
     "CellType",
     "Cells",
     "InputError",
+    "Look",
     "Manifest",
+    "Recolouring",
     "Record",
     "ScgError",
     "SyntheticCellGAN",
+    "compare",
     "evaluate",
     "load_bundle",
+    "look_of",
     "read_manifest",
     "resolve",
     "verify_bundle",

@@ -1,4 +1,7 @@
-"""The chain at work: cell type and seed → finished image. Image = f(bundle, cell type, seed, truncation), nothing else."""
+"""The chain at work: cell type and seed → finished image.
+
+Image = f(bundle, cell type, seed, truncation, style), nothing else.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,11 +26,17 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade
 from syntheticcellgan.pixels import to_uint8
 
+if TYPE_CHECKING:
+    from syntheticcellgan.stain.look import Look
+    from syntheticcellgan.stain.style import Style
+
 MICRO_BATCH = 4
 """Images that go through the networks together, always: with one shape the sums inside are always added in one order."""
 
 MAX_COUNT = 1_000_000
 MAX_SEED = 2**63 - 1
+LOOK_CELLS = 40
+"""Cells, of all types alike, that a bundle's own look is measured on."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +63,12 @@ class Cells:
 
 
 class SyntheticCellGAN:
-    """A loaded bundle, ready to generate on the CPU in float32."""
+    """A loaded bundle, ready to generate on the CPU in float32; style: the laboratory whose look its cells get."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, style: Style | None = None) -> None:
         self.bundle = bundle
         self.chain = bundle.chain
+        self.style = style
 
     @classmethod
     def load(cls, bundle: str | Path) -> SyntheticCellGAN:
@@ -71,6 +83,35 @@ class SyntheticCellGAN:
     def cell_types(self) -> tuple[str, ...]:
         """The types that it can make."""
         return self.chain.cell_types
+
+    @cached_property
+    def look_cells(self) -> list[np.ndarray]:
+        """At least 40 cells in the bundle's own look, (S, S, 3) uint8, of all types alike, seeds 0, 1, 2 …"""
+        each = -(-LOOK_CELLS // len(self.cell_types))
+        return list(SyntheticCellGAN(self.bundle).generate(self.cell_types, each).images)
+
+    @cached_property
+    def look(self) -> Look:
+        """The look of the bundle's own cells (some seconds, once)."""
+        from syntheticcellgan.stain.look import fit
+
+        return fit(self.look_cells, self.bundle.name)
+
+    def in_style(self, style: str | Path | Look) -> SyntheticCellGAN:
+        """The same bundle, its cells in the look of a laboratory.
+
+        Args:
+            style: a folder with at least 20 of the laboratory's images (unlabelled), the file of a look that
+                `scg stain fit` wrote, or a look.
+
+        Raises:
+            InputError: too few images, an image that cannot be read, or no look.
+        """
+        from syntheticcellgan.stain.sources import look_of
+        from syntheticcellgan.stain.style import Style
+
+        target = look_of(style) if isinstance(style, str | Path) else style
+        return SyntheticCellGAN(self.bundle, Style(self.look, target))
 
     def find_type(self, name: str) -> str:
         """The bundle's own name of a type given by any of its names.
@@ -93,15 +134,18 @@ class SyntheticCellGAN:
         seed: int = 0,
         truncation: float = 1.0,
         progress: Callable[[int], None] | None = None,
+        style: str | Path | Look | None = None,
     ) -> Cells:
         """Make `count` cells of each named type, of the seeds seed … seed + count − 1.
 
         Args:
             truncation: 1 draws from everything learnt; towards 0 the cells come nearer to the type's average.
             progress: called with the number of images finished so far.
+            style: the laboratory in whose look the cells appear, as in `in_style`; their basic images keep the
+                bundle's own.
 
         Raises:
-            InputError: unknown type, or a count, seed or truncation out of range.
+            InputError: unknown type, or a count, seed or truncation out of range, or no look to be had from `style`.
         """
         if not 1 <= count <= MAX_COUNT:
             raise InputError(
@@ -111,11 +155,12 @@ class SyntheticCellGAN:
         names = [self.find_type(name) for name in ([cell_type] if isinstance(cell_type, str) else cell_type)]
         if not names:
             raise InputError(f"No cell type was named. The bundle knows {', '.join(self.cell_types)}.")
+        chain = self if style is None else self.in_style(style)
         total, side, basic_side = len(names) * count, self.chain.output_size, self.chain.generator.resolution
         cells = Cells(
             np.empty((total, side, side, 3), np.uint8), np.empty((total, basic_side, basic_side, 3), np.uint8), [], []
         )
-        for i, cell in enumerate(self.stream(((name, seed + i) for name in names for i in range(count)), truncation)):
+        for i, cell in enumerate(chain.stream(((name, seed + i) for name in names for i in range(count)), truncation)):
             cells.images[i], cells.basic[i] = cell.image, cell.basic
             cells.cell_types.append(cell.cell_type)
             cells.seeds.append(cell.seed)
@@ -159,7 +204,10 @@ class SyntheticCellGAN:
         level = torch.full((MICRO_BATCH,), self.chain.generation_level)
         made = translator(degrade(basic, level, grain), types, level, texture)
         images, basics = to_uint8(made), to_uint8(basic)
-        return [Cell(images[i], basics[i], name, seed) for i, (name, seed) in enumerate(chunk)]
+        cells = [Cell(images[i], basics[i], name, seed) for i, (name, seed) in enumerate(chunk)]
+        if self.style is None:
+            return cells
+        return [replace(cell, image=self.style(cell.image, _key(cell.cell_type, cell.seed))) for cell in cells]
 
 
 def check_truncation(truncation: float) -> None:
@@ -192,7 +240,11 @@ def _noises(chunk: list[tuple[str, int]], sizes: list[tuple[int, ...]]) -> list[
     """Standard normal noise of each size for each image, from the image's own type and seed alone."""
     drawn: list[list[np.ndarray]] = []
     for name, seed in chunk:
-        key = int.from_bytes(hashlib.sha256(f"{name}\n{seed}".encode()).digest()[:16], "little")
-        rng = np.random.Generator(np.random.Philox(key=key))
+        rng = np.random.Generator(np.random.Philox(key=_key(name, seed)))
         drawn.append([rng.standard_normal(size, dtype=np.float32) for size in sizes])
     return [torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True)]
+
+
+def _key(name: str, seed: int) -> int:
+    """128 bits that stand for one image of a bundle."""
+    return int.from_bytes(hashlib.sha256(f"{name}\n{seed}".encode()).digest()[:16], "little")

@@ -28,7 +28,7 @@ _XMP_TAG, _DESCRIPTION_TAG, _SOFTWARE_TAG = 700, 270, 305
 
 @dataclass(frozen=True)
 class Provenance:
-    """Everything that determined an image."""
+    """Everything that determined an image. style, style_id: name and id of the laboratory's look that it was given."""
 
     bundle: str
     bundle_id: str
@@ -37,11 +37,13 @@ class Provenance:
     truncation: float
     software: str = SOFTWARE
     synthetic: bool = True
+    style: str | None = None
+    style_id: str | None = None
 
     @property
     def json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self))
+        """One line of JSON; without a style, nothing is said of one."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
 
 
 def _xmp(record: str) -> bytes:

@@ -21,6 +21,7 @@ from syntheticcellgan.provenance import FORMATS, Provenance, encode, encode_shee
 
 RECORD = "generation.json"
 COLUMNS = ("file_name", "cell_type", "seed", "truncation", "bundle", "bundle_id", "synthetic")
+STYLE_COLUMNS = ("style", "style_id")  # only where the cells were given a laboratory's look
 SHEET_CELLS, SHEET_SIDE = 16, 128
 MAX_COUNT = 10_000_000  # of one type
 PENDING = 64  # encoded images that may wait for the disk
@@ -128,7 +129,7 @@ def _begin(
         "format": image_format,
         "truncation": truncation,
         "requests": [[r.cell_type, r.count, r.seed] for r in requests],
-    }
+    } | _style(chain)
     path = out / RECORD
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; --out needs a folder.")
@@ -155,7 +156,12 @@ def _name(cell_type: str, seed: int, image_format: str) -> str:
 
 
 def _provenance(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: float) -> Provenance:
-    return Provenance(chain.bundle.name, chain.bundle.id, cell_type, seed, truncation)
+    return Provenance(chain.bundle.name, chain.bundle.id, cell_type, seed, truncation, **_style(chain))
+
+
+def _style(chain: SyntheticCellGAN) -> dict[str, str]:
+    """Which laboratory's look the cells have; nothing where they have the bundle's own."""
+    return {} if chain.style is None else {"style": chain.style.look.name, "style_id": chain.style.look.id}
 
 
 def _is_written(path: Path, provenance: Provenance) -> bool:
@@ -195,7 +201,8 @@ def _write_table(
     try:
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            table.writerow(COLUMNS)
+            style = _style(chain)
+            table.writerow([*COLUMNS, *(STYLE_COLUMNS if style else ())])
             for name, seed in _pairs(requests):
                 row = [
                     _name(name, seed, image_format),
@@ -205,6 +212,7 @@ def _write_table(
                     chain.bundle.name,
                     chain.bundle.id,
                     "yes",
+                    *style.values(),
                 ]
                 table.writerow(row)
         os.replace(temporary, out / "metadata.csv")
@@ -227,5 +235,5 @@ def _write_sheet(
             with Image.open(out / _name(r.cell_type, r.seed + i, image_format)) as image:
                 small = image.convert("RGB").resize((SHEET_SIDE, SHEET_SIDE), Image.Resampling.BOX)
             sheet.paste(small, (SHEET_SIDE * (i + 1), SHEET_SIDE * row))
-    record = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
+    record = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation} | _style(chain)
     _write(out / "contact_sheet.png", encode_sheet(sheet, record))

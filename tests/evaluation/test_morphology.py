@@ -24,7 +24,7 @@ from syntheticcellgan.evaluation.morphology import (
     solidity,
 )
 from syntheticcellgan.evaluation.morphology_comparison import compare
-from syntheticcellgan.evaluation.segmentation import Segmentation
+from syntheticcellgan.segmentation import Segmentation
 
 
 def table(columns: dict[str, np.ndarray], label: str = "monocyte", scale: float | None = None) -> MorphologyTable:

@@ -26,7 +26,7 @@ from syntheticcellgan.evaluation.fidelity import frechet_distance, kernel_distan
 from syntheticcellgan.evaluation.intervals import wilson
 from syntheticcellgan.evaluation.morphology import solidity
 from syntheticcellgan.evaluation.probe import area_under_curve
-from syntheticcellgan.evaluation.segmentation import dice
+from syntheticcellgan.segmentation import dice
 
 SAMPLE = sorted((Path(syntheticcellgan.__file__).parent / "sample").glob("*/*.jpg"))
 

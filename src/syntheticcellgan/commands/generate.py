@@ -22,6 +22,11 @@ DEFAULT_COUNT = 16
 @click.option("--count", type=int, help=f"Images of each type.  [default: {DEFAULT_COUNT}]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
 @click.option("--truncation", type=float, default=1.0, show_default=True, help="0: average cells; 1: all variety.")
+@click.option(
+    "--style",
+    metavar="FOLDER|LOOK.json",
+    help="Look of another laboratory: at least 20 of its images, unlabelled, or what `scg stain fit` wrote.",
+)
 @click.option("--format", "image_format", type=click.Choice(["png", "jpeg", "tiff"]), default="png", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder; the same command again completes it."
@@ -35,6 +40,7 @@ def generate(
     count: int | None,
     seed: int,
     truncation: float,
+    style: str | None,
     image_format: str,
     out: Path,
     threads: int | None,
@@ -59,6 +65,8 @@ def generate(
     else:
         wanted = DEFAULT_COUNT if count is None else count
         requests = [Request(name, wanted, seed) for name in (chain.cell_types if every else cell_types)]
+    if style is not None:
+        chain = chain.in_style(style)
     with ExitStack() as shown:
         bars: list[Any] = []
 

@@ -121,7 +121,7 @@ class ConvNet:
 
     steps × batch images are seen whatever the size of the set, so that every arm of an experiment costs the same;
     `effort` in `fit` scales the steps. Classic augmentation: flips, quarter turns, shifts of up to 4 pixels, ±10 %
-    brightness, ±5 % per colour channel.
+    brightness, ±5 % per colour channel. recolour: what else to do to a batch (B, 64, 64, 3) uint8 before that.
     """
 
     steps: int = 400
@@ -129,6 +129,7 @@ class ConvNet:
     rate: float = 5e-3
     name: str = "small network"
     augments: bool = True
+    recolour: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
 
     @one_thread()
     def fit(
@@ -144,7 +145,8 @@ class ConvNet:
         optimizer = torch.optim.AdamW(network.parameters(), lr=self.rate, weight_decay=0.02)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=self.rate, total_steps=steps, pct_start=0.2)
         for chosen in drawn:
-            batch = _augment(images[chosen], rng) if augment else _to_tensor(images[chosen])
+            pixels = images[chosen] if self.recolour is None else self.recolour(images[chosen], rng)
+            batch = _augment(pixels, rng) if augment else _to_tensor(pixels)
             loss = F.cross_entropy(network(batch), codes[torch.from_numpy(chosen)], label_smoothing=0.05)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -24,7 +24,7 @@ from skimage.morphology import h_maxima
 
 from syntheticcellgan.cell_types import CELL_TYPES, resolve
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.evaluation.segmentation import Segmentation, segment
+from syntheticcellgan.segmentation import Segmentation, segment
 
 NOT_NUCLEATED = frozenset(name for name, kind in CELL_TYPES.items() if "platelet" in (name, kind.parent))
 

@@ -21,7 +21,7 @@ from syntheticcellgan.evaluation.morphology import FEATURES, NOT_NUCLEATED, Morp
 from syntheticcellgan.evaluation.morphology_comparison import compare
 from syntheticcellgan.evaluation.parallel import cores, results_of
 from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, measured
-from syntheticcellgan.evaluation.segmentation import LARGEST, SMALLEST
+from syntheticcellgan.segmentation import LARGEST, SMALLEST
 
 SHOWN = (
     "cell_area",

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from drawn_cells import draw
 
 from syntheticcellgan.data.images import read_image
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.data.sample import sample_folder
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.evaluation.segmentation import dice, segment
+from syntheticcellgan.segmentation import dice, segment
+from tests.evaluation.drawn_cells import draw
 
 
 def test_dice_of_known_masks() -> None:

@@ -2,6 +2,7 @@
 
     segment(image) -> Segmentation      # masks of nucleus, cell and empty slide, or the reason why there are none
     dice(mask, reference) -> float      # overlap of two masks, 0 to 1
+    background_colour(image) -> (3,)    # of the empty slide alone, quickly
 
 The steps, all at 128 × 128 pixels, each adapting to the colours of the one image:
 
@@ -75,6 +76,14 @@ def dice(mask: np.ndarray, reference: np.ndarray) -> float:
     return 2.0 * int((mask & reference).sum()) / total if total else 1.0
 
 
+def background_colour(image: np.ndarray) -> np.ndarray:
+    """Colour (3,), 0 … 255, of the empty slide in `image`, (H, W, 3) uint8: of its brightest frequent pixels.
+
+    In a field so crowded that no slide shows it is the colour of the palest thing in it; the caller must know better.
+    """
+    return _brightest_mode(np.asarray(Image.fromarray(image).resize((_SIZE, _SIZE), Image.Resampling.BOX)))
+
+
 def segment(image: np.ndarray) -> Segmentation:
     """Segments the centred white cell of `image`, (H, W, 3) uint8 with sides of 64 to 512 pixels.
 
@@ -108,7 +117,7 @@ def segment(image: np.ndarray) -> Segmentation:
 
 def _segment_square(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | str:
     """Masks (nucleus, cell, background) at the working size, or the reason of failure."""
-    white = _background_colour(image)
+    white = _brightest_mode(image)
     absorbed = 1.0 - image.astype(np.float32) / _illumination(image, white)
     chromatin = 2.0 * absorbed[..., 1] + absorbed[..., 0] - 0.8 * np.clip(absorbed[..., 2], 0.0, None)
     first = _first_nucleus(ndimage.gaussian_filter(chromatin, 1.0))
@@ -130,7 +139,7 @@ def _segment_square(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return nucleus, cell, pale & (ndimage.distance_transform_edt(~cell) > 3.0)
 
 
-def _background_colour(image: np.ndarray) -> np.ndarray:
+def _brightest_mode(image: np.ndarray) -> np.ndarray:
     """Median colour (3,) of the brightest frequent mode of brightness."""
     brightness = image.reshape(-1, 3) @ np.array([0.3, 0.5, 0.2])
     histogram = np.bincount(brightness.astype(int), minlength=256).astype(float)

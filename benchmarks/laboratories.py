@@ -1,0 +1,422 @@
+"""A classifier of one laboratory on the cells of others: what helps? → docs/results/laboratories.json and laboratories.md.
+
+    python benchmarks/laboratories.py --reference FOLDER --split RUN/split.json --laboratory NAME=FOLDER … --work DIR
+
+Five mature types, classifiers without BatchNorm, trained on cells of the reference alone. Of each other laboratory, 40
+unlabelled images (of other patients, where patients are known) tell its look and are not tested on. Everything happens at
+128 × 128 pixels. The same command goes on where it stopped: features and answers are kept in DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torchstain.numpy.normalizers.macenko import NumpyMacenkoNormalizer
+from torchstain.numpy.normalizers.reinhard import NumpyReinhardNormalizer
+
+import syntheticcellgan
+from syntheticcellgan import SyntheticCellGAN
+from syntheticcellgan.data.images import read_image, resize_square
+from syntheticcellgan.data.manifest import Manifest, Record, read_manifest
+from syntheticcellgan.data.splits import read_split, split_manifest
+from syntheticcellgan.evaluation.answers import Assessment, assess
+from syntheticcellgan.evaluation.classifiers import SIDE, ConvNet, Labelled, LinearProbe
+from syntheticcellgan.evaluation.features import Extractor, ensure_independent, features_of, get_extractor
+from syntheticcellgan.evaluation.intervals import Interval
+from syntheticcellgan.segmentation import dice, segment
+from syntheticcellgan.stain.look import Look, fit
+from syntheticcellgan.stain.recolour import Recolouring
+from syntheticcellgan.stain.style import in_many_looks
+
+TYPES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
+PIXELS = 128
+LOOK_IMAGES, FEWEST, STRUCTURE = 40, 10, 60
+SEEDS, DRAWS, EFFORT, COPIES = 5, 500, 2.0, 2
+HOME = "home"
+KINDS = ("small network", "linear probe")
+
+METHODS = {
+    "plain": ("plain", "none"),
+    "strong colour augmentation": ("strong", "none"),
+    "normalised": ("plain", "scg"),
+    "style-varied synthetic cells": ("styled", "none"),
+    "both: normalised, style-varied synthetic cells": ("styled", "scg"),
+    "normalised, strong colour augmentation": ("strong", "scg"),
+    "style-varied real cells": ("recoloured", "none"),
+    "Reinhard": ("plain", "reinhard"),
+    "Macenko": ("plain", "macenko"),
+}
+"""Name: what is trained on, and what is done to the images that are tested."""
+RIVAL = "strong colour augmentation"
+
+Images = list[np.ndarray]
+
+
+def strong_colours(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Strong classic augmentation of colour, (B, H, W, 3) uint8: brightness ±40 %, contrast ±40 %, saturation ±50 %, hue
+    ±36°, gain per channel ±25 %, gamma 0.7 to 1.4, each drawn anew for each image.
+    """
+    n = len(images)
+
+    def drawn(low: float, high: float, size: int = 1) -> np.ndarray:
+        return rng.uniform(low, high, (n, 1, 1, size)).astype(np.float32)
+
+    x = (images.astype(np.float32) / 255.0) ** drawn(0.7, 1.4)
+    x = x * drawn(0.6, 1.4) * drawn(0.75, 1.25, 3)
+    x = (x - x.mean(axis=(1, 2), keepdims=True)) * drawn(0.6, 1.4) + x.mean(axis=(1, 2), keepdims=True)
+    # Saturation and hue: scaling and turning about the grey axis of YIQ.
+    yiq = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]], np.float32)
+    y = x @ yiq.T
+    angle, factor = drawn(-0.63, 0.63)[..., 0], drawn(0.5, 1.5)[..., 0]
+    i, q = y[..., 1].copy(), y[..., 2].copy()
+    y[..., 1], y[..., 2] = (
+        (i * np.cos(angle) - q * np.sin(angle)) * factor,
+        (i * np.sin(angle) + q * np.cos(angle)) * factor,
+    )
+    return np.rint(np.clip(y @ np.linalg.inv(yiq).T, 0, 1) * 255).astype(np.uint8)
+
+
+def pooled(normaliser: NumpyMacenkoNormalizer | NumpyReinhardNormalizer, target: Images, images: Images) -> Images:
+    """A library's normaliser with statistics of pooled pixels: of the reference's images, and of the laboratory's."""
+    normaliser.fit(np.concatenate(target))
+    done = normaliser.normalize(np.concatenate(images))
+    whole = done[0] if isinstance(done, tuple) else done
+    return [np.ascontiguousarray(part) for part in np.split(whole, len(images))]
+
+
+def kept_images(path: Path, make: Callable[[], Images]) -> Images:
+    """What `make` gives, from `path` where an earlier call has kept it."""
+    if not path.exists():
+        np.savez(path.with_suffix(".part.npz"), images=np.stack(make()))
+        os.replace(path.with_suffix(".part.npz"), path)
+    with np.load(path) as held:
+        return list(held["images"])
+
+
+def read(manifest: Manifest, records: Sequence[Record]) -> Images:
+    return [resize_square(read_image(manifest.path(record)), PIXELS) for record in records]
+
+
+def drawn_cells(manifest: Manifest, count: int, rng: np.random.Generator) -> tuple[Images, tuple[str, ...]]:
+    """Up to `count` of each of the five types that has ten."""
+    records: list[Record] = []
+    for name in TYPES:
+        own = manifest.of_type(name).records
+        if len(own) >= FEWEST:
+            records += [own[i] for i in rng.permutation(len(own))[:count]]
+    return read(manifest, records), tuple(record.cell_type for record in records)
+
+
+def apart(manifest: Manifest, rng: np.random.Generator) -> tuple[list[Record], Manifest]:
+    """40 images of any type that tell the look, and what may be tested: of other patients where patients are known.
+
+    Where cells lie out of the middle (a column `offset`), only those within 0.15 count.
+    """
+    usable = [i for i, r in enumerate(manifest.records) if float(r.attributes.get("offset", 0)) <= 0.15]
+    order = [manifest.records[i] for i in rng.permutation(usable)]
+    if not any(record.patient for record in order):
+        return order[:LOOK_IMAGES], Manifest(manifest.root, tuple(order[LOOK_IMAGES:]))
+    chosen: list[Record] = []
+    patients: list[str | None] = []
+    for patient in dict.fromkeys(record.patient for record in order):
+        if len(chosen) >= LOOK_IMAGES:
+            break
+        patients.append(patient)
+        chosen += [record for record in order if record.patient == patient][:5]
+    rest = tuple(record for record in order if record.patient not in patients)
+    return chosen[:LOOK_IMAGES], Manifest(manifest.root, rest)
+
+
+def labelled(images: Images, labels: Sequence[str], extractor: Extractor | None, cache: Path) -> Labelled:
+    """Without an extractor, for the small network, features are left out."""
+    small = np.stack([resize_square(image, SIDE) for image in images])
+    features = np.zeros((len(small), 1), np.float32) if extractor is None else features_of(images, extractor, cache)
+    return Labelled(small, features, tuple(labels))
+
+
+def structure(before: Images, after: Images, path: Path) -> dict[str, float]:
+    """What recolouring does to the nucleus, as segmented before and after; n: cells segmented in both, kept in `path`."""
+    if path.exists():
+        kept: dict[str, float] = json.loads(path.read_text())
+        return kept
+    overlaps, areas = [], []
+    places = np.unique(np.linspace(0, len(before) - 1, STRUCTURE).round().astype(int))
+    for a, b in ((before[i], after[i]) for i in places):
+        first, second = segment(a), segment(b)
+        if first.failure is None and second.failure is None:
+            overlaps.append(dice(first.nucleus, second.nucleus))
+            areas.append(second.nucleus.sum() / first.nucleus.sum())
+    found = {
+        "n": len(overlaps),
+        "median_dice": round(float(np.median(overlaps)), 4),
+        "share_dice_at_least_0.97": round(float(np.mean(np.array(overlaps) >= 0.97)), 3),
+        "median_area_ratio": round(float(np.median(areas)), 4),
+    }
+    path.write_text(json.dumps(found))
+    return found
+
+
+def nine_tenths(data: Labelled, rng: np.random.Generator) -> Labelled:
+    return data.select(np.sort(rng.permutation(len(data))[: round(0.9 * len(data))]))
+
+
+def answers(
+    kind: str, arm: str, parts: list[Labelled], tests: dict[str, dict[str, Labelled]], folder: Path
+) -> dict[str, np.ndarray]:
+    """Answers (seeds, n) on each test set under each normalisation, kept in `folder`, a file for each seed."""
+    found: dict[str, list[np.ndarray]] = {}
+    for seed in range(SEEDS):
+        path = folder / f"{kind}-{arm}-{seed}.npz".replace(" ", "-")
+        if not path.exists():
+            fewer = [nine_tenths(part, np.random.default_rng([seed, k])) for k, part in enumerate(parts)]
+            if kind == "linear probe":
+                predict = LinearProbe().fit(fewer, TYPES, seed, augment=False)
+            else:
+                network = ConvNet(recolour=strong_colours if arm == "strong" else None)
+                predict = network.fit(fewer, TYPES, seed, augment=True, effort=EFFORT)
+            told = {f"{lab}/{how}": predict(data) for lab, by in tests.items() for how, data in by.items()}
+            np.savez(path.with_suffix(".part.npz"), **told)
+            os.replace(path.with_suffix(".part.npz"), path)
+            print(path.stem, flush=True)
+        with np.load(path) as kept:
+            for name in kept.files:
+                found.setdefault(name, []).append(kept[name])
+    return {name: np.stack(rows) for name, rows in found.items()}
+
+
+def measured(
+    kind: str,
+    training_sets: dict[str, tuple[Images, Sequence[str]]],
+    normalised: dict[str, dict[str, Images]],
+    raw: dict[str, tuple[Images, tuple[str, ...]]],
+    extractor: Extractor,
+    work: Path,
+) -> dict[str, dict[str, dict]]:
+    """Scores of one kind of classifier: method → laboratory → figures."""
+    judge, cache = (extractor if kind == "linear probe" else None), work / "features"
+    tests = {
+        name: {how: labelled(images, raw[name][1], judge, cache) for how, images in by.items()}
+        for name, by in normalised.items()
+    }
+    wanted = [name for name in training_sets if judge is not None or not name.startswith("strong")]
+    sets = {name: labelled(*training_sets[name], judge, cache) for name in wanted}
+    arms = {
+        "plain": [sets["plain"]],
+        # The network draws new colours for every batch; the probe gets copies.
+        "strong": [sets["plain"]] + [sets[name] for name in wanted if name.startswith("strong")],
+        "styled": [sets["plain"], sets["styled"]],
+        "recoloured": [sets["plain"], sets["recoloured"]],
+    }
+    told = {arm: answers(kind, arm, parts, tests, work) for arm, parts in arms.items()}
+    found: dict[tuple[str, str], Assessment] = {}
+    for method, (arm, how) in METHODS.items():
+        for name, by in tests.items():
+            given = told[arm][f"{name}/{how if name != HOME else 'none'}"]
+            found[method, name] = assess(by["none"].codes(TYPES), given, len(TYPES), DRAWS, 0)
+    scores: dict[str, dict[str, dict]] = {}
+    for method, name in found:
+        scores.setdefault(method, {})[name] = {
+            "balanced_accuracy": found[method, name].interval("balanced_accuracy").as_dict(),
+            "gain": found[method, name].gain(found[RIVAL, name]).as_dict(),
+            "gain_over_plain": found[method, name].gain(found["plain", name]).as_dict(),
+        }
+    return scores
+
+
+def shown(interval: Interval | dict[str, float], sign: str = "") -> str:
+    values = interval if isinstance(interval, dict) else interval.as_dict()
+    return f"{values['value']:{sign}.2f} [{values['low']:{sign}.2f}, {values['high']:{sign}.2f}]"
+
+
+def table(result: dict) -> str:
+    laboratories = list(result["laboratories"])
+    lines = [
+        "# One laboratory's classifier on the cells of others",
+        "",
+        "Written by `benchmarks/laboratories.py` from `laboratories.json`. Five mature types, trained on "
+        f"{result['train']} real cells of `{result['reference']}` alone, {result['seeds']} seeds, no BatchNorm; balanced "
+        "accuracy with 95 % intervals over test cells and seeds. “Normalised” is `scg stain apply`. Of each laboratory "
+        f"{LOOK_IMAGES} unlabelled images, apart from the test cells, tell the look. Synthetic cells are those of "
+        f"`{result['bundle']}` in the looks of all laboratories (`scg generate --style`), {result['synthetic']} of them; "
+        "style-varied real cells are the training cells recoloured the same way. Reinhard and Macenko: torchstain, "
+        "statistics of pooled pixels, those of the test cells included.",
+        "",
+        "| laboratory | test cells | types |",
+        "|---|---:|---|",
+    ]
+    for name in laboratories:
+        about = result["laboratories"][name]
+        lines.append(f"| {name} | {about['n']} | {', '.join(about['types'])} |")
+    for kind, methods in result["scores"].items():
+        lines += ["", f"## {kind}", "", "| | " + " | ".join(laboratories) + " |", "|---|" + "---|" * len(laboratories)]
+        for method, by in methods.items():
+            lines.append(
+                f"| {method} | " + " | ".join(shown(by[lab]["balanced_accuracy"]) for lab in laboratories) + " |"
+            )
+        lines += ["", f"Gain over {RIVAL}, paired:", "", "| | " + " | ".join(laboratories) + " |"]
+        lines.append("|---|" + "---|" * len(laboratories))
+        for method, by in methods.items():
+            if method != RIVAL:
+                lines.append(f"| {method} | " + " | ".join(shown(by[lab]["gain"], "+") for lab in laboratories) + " |")
+    lines += [
+        "",
+        "## What `scg stain apply` leaves as it was",
+        "",
+        "Nuclei as segmented before and after (on images of "
+        f"{PIXELS} × {PIXELS} pixels). The map moves no edge; where masks differ, the segmentation saw another contrast.",
+        "",
+        "| laboratory | n | median Dice | Dice ≥ 0.97 | area after / before, median |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, row in result["structure"].items():
+        lines.append(
+            f"| {name} | {row['n']} | {row['median_dice']:.3f} | {row['share_dice_at_least_0.97']:.0%} | "
+            f"{row['median_area_ratio']:.3f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def sheet(rows: dict[str, Images], path: Path) -> None:
+    """A labelled row of images each."""
+    margin, columns = 170, max(map(len, rows.values()))
+    page = Image.new("RGB", (margin + columns * PIXELS, len(rows) * PIXELS), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(15)
+    for row, (title, images) in enumerate(rows.items()):
+        draw.multiline_text((8, (row + 0.5) * PIXELS), title, fill="black", font=font, anchor="lm")
+        for column, image in enumerate(images):
+            page.paste(Image.fromarray(image), (margin + column * PIXELS, row * PIXELS))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.save(path, optimize=True)
+
+
+def pictures(
+    chain: SyntheticCellGAN, looks: dict[str, Look], show: str, raw: Images, standard: Images, home: Images, out: Path
+) -> None:
+    """looks.png: the same synthetic cells (seeds 0 and 1) in every look. standardised.png: real cells of the laboratory
+    `show`, whose licence must allow it, before and after, evenly spread; below them real cells of the reference.
+    """
+
+    def made(look: Look | None) -> Images:
+        return [resize_square(image, PIXELS) for image in chain.generate(TYPES, 2, style=look).images]
+
+    rows = {f"{chain.bundle.name}\nas it is": made(None)}
+    sheet(rows | {name.replace("_style", "\nstyle"): made(look) for name, look in looks.items()}, out / "looks.png")
+    if show in looks:
+        places = np.linspace(0, len(raw) - 1, 10).round().astype(int)
+        homes = np.linspace(0, len(home) - 1, 10).round().astype(int)
+        before, after = ([images[i] for i in places] for images in (raw, standard))
+        rows = {"as they are": before, "standardised": after, "the reference": [home[i] for i in homes]}
+        sheet(rows, out / "standardised.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reference", type=Path, required=True)
+    parser.add_argument("--split", type=Path, help="of the bundle's training (default: made anew with seed 0)")
+    parser.add_argument("--laboratory", action="append", required=True, metavar="NAME=FOLDER")
+    parser.add_argument("--bundle", default="pbc-256")
+    parser.add_argument("--train", type=int, default=120, help="real, and as many synthetic, cells of each type")
+    parser.add_argument("--test", type=int, default=50, help="cells of each type to test on, at most")
+    parser.add_argument("--pictures", type=Path, help="folder to write looks.png and standardised.png into")
+    parser.add_argument("--show", default="", metavar="NAME", help="laboratory whose images may be shown there")
+    parser.add_argument("--work", type=Path, required=True, help="folder of what is kept between calls")
+    parser.add_argument("--out", type=Path, default=Path("docs/results/laboratories.json"))
+    arguments = parser.parse_args()
+    work = arguments.work / f"train-{arguments.train}-test-{arguments.test}"
+    work.mkdir(parents=True, exist_ok=True)
+
+    chain, extractor = SyntheticCellGAN.load(arguments.bundle), get_extractor("vit-s-focus")
+    training = chain.bundle.card.get("training", {})
+    ensure_independent(
+        extractor.name, training.get("extractors_in_losses", []) + training.get("extractors_in_selection", [])
+    )
+    manifest = read_manifest(arguments.reference)
+    split = read_split(arguments.split) if arguments.split else split_manifest(manifest)
+    rng = np.random.default_rng(0)
+    train_images, train_labels = drawn_cells(split.part(manifest, "train"), arguments.train, rng)
+    reference = fit(train_images, arguments.reference.name)
+
+    raw = {HOME: drawn_cells(split.part(manifest, "test"), arguments.test, rng)}
+    looks: dict[str, Look] = {}
+    look_images: dict[str, Images] = {}
+    for item in arguments.laboratory:
+        name, _, folder = item.partition("=")
+        found = read_manifest(Path(folder))
+        for_look, rest = apart(found, rng)
+        look_images[name] = read(found, for_look)
+        looks[name] = fit(look_images[name], name)
+        raw[name] = drawn_cells(rest, arguments.test, rng)
+
+    spread = [train_images[i] for i in np.linspace(0, len(train_images) - 1, LOOK_IMAGES).astype(int)]
+    normalised: dict[str, dict[str, Images]] = {}
+    kept: dict[str, dict[str, float]] = {}
+    for name, (images, _) in raw.items():
+        normalised[name] = {"none": images}
+        if name == HOME:
+            continue
+        ways = {
+            "scg": lambda name=name, images=images: list(map(Recolouring(looks[name], reference), images)),
+            "reinhard": lambda name=name, images=images: pooled(
+                NumpyReinhardNormalizer(), spread, look_images[name] + images
+            )[len(look_images[name]) :],
+            "macenko": lambda name=name, images=images: pooled(
+                NumpyMacenkoNormalizer(), spread, look_images[name] + images
+            )[len(look_images[name]) :],
+        }
+        normalised[name] |= {how: kept_images(work / f"{name}-{how}.npz", make) for how, make in ways.items()}
+        kept[name] = structure(images, normalised[name]["scg"], work / f"{name}-structure.json")
+        print(name, len(images), kept[name], flush=True)
+
+    if arguments.pictures:
+        shown_raw, shown_after = (normalised.get(arguments.show, {}).get(how, []) for how in ("none", "scg"))
+        pictures(chain, looks, arguments.show, shown_raw, shown_after, raw[HOME][0], arguments.pictures)
+
+    targets = [reference, *looks.values()]
+
+    def styled() -> Images:
+        made = chain.generate(TYPES, arguments.train).images
+        return in_many_looks([resize_square(image, PIXELS) for image in made], chain.look, targets)
+
+    training_sets: dict[str, tuple[Images, Sequence[str]]] = {
+        "plain": (train_images, train_labels),
+        "styled": (kept_images(work / "styled.npz", styled), np.repeat(TYPES, arguments.train).tolist()),
+        "recoloured": (in_many_looks(train_images, reference, targets), train_labels),
+    }
+    for k in range(COPIES):
+        copy = strong_colours(np.stack(train_images), np.random.default_rng(k))
+        training_sets[f"strong {k}"] = (list(copy), train_labels)
+
+    result = {
+        "reference": arguments.reference.name,
+        "bundle": chain.bundle.name,
+        "extractor": extractor.name,
+        "train": len(train_images),
+        "synthetic": len(training_sets["styled"][0]),
+        "seeds": SEEDS,
+        "laboratories": {
+            name: {"n": len(labels), "types": sorted(set(labels)), "look_images": len(look_images.get(name, []))}
+            for name, (_, labels) in raw.items()
+        },
+        "scores": {},
+        "structure": kept,
+        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
+        "version": syntheticcellgan.__version__,
+    }
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    for kind in KINDS:
+        result["scores"][kind] = measured(kind, training_sets, normalised, raw, extractor, work)
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        arguments.out.with_suffix(".md").write_text(table(result), encoding="utf-8")
+        print(f"{kind}: {arguments.out} and {arguments.out.with_suffix('.md')} are written.", flush=True)
+
+
+if __name__ == "__main__":
+    main()

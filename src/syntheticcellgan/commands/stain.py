@@ -1,0 +1,151 @@
+"""`scg stain`: fit a laboratory's look, bring images into another's, say how far two lie apart."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from syntheticcellgan.errors import InputError, ScgError
+
+if TYPE_CHECKING:
+    from syntheticcellgan.stain.look import Look
+    from syntheticcellgan.stain.page import Side
+
+
+@click.group()
+def stain() -> None:
+    """One standard of colour across laboratories.
+
+    A look is what a laboratory's images have in common: the colour of the empty slide, and those of nuclei, cytoplasm
+    and red cells seen against it. It takes at least 20 images, and no labels.
+    """
+
+
+@stain.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON file of the look.")
+def fit(folder: Path, out: Path) -> None:
+    """Write the look of the images in FOLDER: a small table, no picture, to keep or to pass on."""
+    from syntheticcellgan.stain.sources import look_of
+
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; give the one that holds the laboratory's images.")
+    with _progress("looking at cells") as progress:
+        look = look_of(folder, progress)
+    look.write(out)
+    click.echo(f"{look.name}: {_colours(look)}; {len(look)} of {look.tried} images: {out}")
+
+
+@stain.command()
+@click.argument("images", type=click.Path(path_type=Path))
+@click.option(
+    "--to", "target", required=True, metavar="LOOK|BUNDLE|FOLDER", help="Look that the images are to have afterwards."
+)
+@click.option("--from", "source", metavar="LOOK|FOLDER", help="Look that they have now.  [that of IMAGES themselves]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder; the same command again completes it."
+)
+def apply(images: Path, target: str, source: str | None, out: Path) -> None:
+    """Bring all IMAGES (a folder) into one look: for example into that of the bundle or classifier that is to read them.
+
+    \b
+    scg stain apply my-images --to pbc-256 --out standardised
+    scg stain apply new-smear --from my-laboratory.json --to reference.json --out standardised
+    """
+    from syntheticcellgan.stain.sources import image_paths, look_of
+    from syntheticcellgan.stain.standardise import standardise
+
+    paths = image_paths(images)
+    wanted = _side(target).look
+    with _progress("looking at cells") as progress:
+        present = look_of(images if source is None else source, progress)
+    with _progress("images") as progress:
+        done = standardise(images, paths, present, wanted, out, progress)
+    click.echo(f"{done.written} images in the look of {wanted.name}: {out}")
+    if done.unreadable:
+        more = f" (and {len(done.unreadable) - 1} more)" if len(done.unreadable) > 1 else ""
+        raise ScgError(f"Left out: {done.unreadable[0]}{more}")
+
+
+@stain.command()
+@click.argument("reference", metavar="A")
+@click.argument("other", metavar="B")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for a page with pictures (check.html, check.json)."
+)
+def check(reference: str, other: str, out: Path | None) -> None:
+    """Say how far the images of B lie from those of A; each is a bundle, a folder of images or the file of a look.
+
+    \b
+    scg stain check pbc-256 my-images --out check
+    """
+    from syntheticcellgan.stain.comparison import compare
+    from syntheticcellgan.stain.page import after_standardising, write_page
+
+    with _progress("looking at cells") as progress:
+        a, b = _side(reference, progress), _side(other, progress)
+    found = compare(a.look, b.look)
+    left = after_standardising(a, b)
+    click.echo(found.sentence)
+    for part, row in found.differences.items():
+        after = ""
+        if left is not None and part in left.differences:
+            rest = left.differences[part]
+            after = f"; standardised {rest.value:.1f} [{rest.low:.1f}, {rest.high:.1f}]"
+        click.echo(
+            f"  {part.replace('_', ' '):12} ΔE {row.value:5.1f} [{row.low:.1f}, {row.high:.1f}], within A {row.floor:.1f}"
+            f"{after}  (n = {row.n[0]}, {row.n[1]})"
+        )
+    if out is not None:
+        click.echo(f"Page: {write_page(found, left, a, b, out)}")
+
+
+def _colours(look: Look) -> str:
+    from syntheticcellgan.stain.look import srgb_of
+
+    white = ", ".join(f"{value:.0f}" for value in srgb_of(look.white))
+    parts = [
+        f"{name.replace('_', ' ')} L*a*b* {lab[0]:.0f} {lab[1]:.0f} {lab[2]:.0f}" for name, lab in look.regions.items()
+    ]
+    return "; ".join([f"background sRGB {white}", *parts])
+
+
+def _side(name: str, progress: Callable[[int, int], None] | None = None) -> Side:
+    """A bundle (folder, zip or shipped name), a look's file, or a folder of images."""
+    from syntheticcellgan.bundle import shipped_bundles
+    from syntheticcellgan.stain.page import Side
+    from syntheticcellgan.stain.sources import image_paths, look_of
+
+    path = Path(name)
+    bundled = path.suffix == ".zip" or (path / "config.json").is_file() or (path / "card.json").is_file()
+    if bundled or (not path.exists() and name in shipped_bundles()):
+        from syntheticcellgan.pipeline import SyntheticCellGAN
+
+        chain = SyntheticCellGAN.load(name)
+        return Side(chain.look, chain.look_cells)
+    if path.is_file():
+        return Side(look_of(path))
+    if not path.exists():
+        raise InputError(
+            f"{name} is neither a folder of images, nor the file of a look, nor a bundle "
+            f"(shipped: {', '.join(shipped_bundles()) or 'none'})."
+        )
+    return Side(look_of(path, progress), image_paths(path))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar, where there is a terminal; several things one after the other share it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(file=sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
