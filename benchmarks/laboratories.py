@@ -39,7 +39,7 @@ from syntheticcellgan.stain.style import in_many_looks
 TYPES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 PIXELS = 128
 LOOK_IMAGES, FEWEST, STRUCTURE = 40, 10, 60
-SEEDS, DRAWS, EFFORT, COPIES = 5, 500, 2.0, 2
+DRAWS, COPIES = 500, 2
 HOME = "home"
 KINDS = ("small network", "linear probe")
 
@@ -169,19 +169,25 @@ def nine_tenths(data: Labelled, rng: np.random.Generator) -> Labelled:
 
 
 def answers(
-    kind: str, arm: str, parts: list[Labelled], tests: dict[str, dict[str, Labelled]], folder: Path
+    kind: str,
+    arm: str,
+    parts: list[Labelled],
+    tests: dict[str, dict[str, Labelled]],
+    folder: Path,
+    seeds: int,
+    effort: float,
 ) -> dict[str, np.ndarray]:
     """Answers (seeds, n) on each test set under each normalisation, kept in `folder`, a file for each seed."""
     found: dict[str, list[np.ndarray]] = {}
-    for seed in range(SEEDS):
-        path = folder / f"{kind}-{arm}-{seed}.npz".replace(" ", "-")
+    for seed in range(seeds):
+        path = folder / f"{kind}-{effort:g}-{arm}-{seed}.npz".replace(" ", "-")
         if not path.exists():
             fewer = [nine_tenths(part, np.random.default_rng([seed, k])) for k, part in enumerate(parts)]
             if kind == "linear probe":
                 predict = LinearProbe().fit(fewer, TYPES, seed, augment=False)
             else:
                 network = ConvNet(recolour=strong_colours if arm == "strong" else None)
-                predict = network.fit(fewer, TYPES, seed, augment=True, effort=EFFORT)
+                predict = network.fit(fewer, TYPES, seed, augment=True, effort=effort)
             told = {f"{lab}/{how}": predict(data) for lab, by in tests.items() for how, data in by.items()}
             np.savez(path.with_suffix(".part.npz"), **told)
             os.replace(path.with_suffix(".part.npz"), path)
@@ -199,6 +205,8 @@ def measured(
     raw: dict[str, tuple[Images, tuple[str, ...]]],
     extractor: Extractor,
     work: Path,
+    seeds: int,
+    effort: float,
 ) -> dict[str, dict[str, dict]]:
     """Scores of one kind of classifier: method → laboratory → figures."""
     judge, cache = (extractor if kind == "linear probe" else None), work / "features"
@@ -215,7 +223,7 @@ def measured(
         "styled": [sets["plain"], sets["styled"]],
         "recoloured": [sets["plain"], sets["recoloured"]],
     }
-    told = {arm: answers(kind, arm, parts, tests, work) for arm, parts in arms.items()}
+    told = {arm: answers(kind, arm, parts, tests, work, seeds, effort) for arm, parts in arms.items()}
     found: dict[tuple[str, str], Assessment] = {}
     for method, (arm, how) in METHODS.items():
         for name, by in tests.items():
@@ -298,7 +306,12 @@ def sheet(rows: dict[str, Images], path: Path) -> None:
 
 
 def pictures(
-    chain: SyntheticCellGAN, looks: dict[str, Look], show: str, raw: Images, standard: Images, home: Images, out: Path
+    chain: SyntheticCellGAN,
+    looks: dict[str, Look],
+    reference: Look,
+    show: str,
+    raw: dict[str, tuple[Images, tuple[str, ...]]],
+    out: Path,
 ) -> None:
     """looks.png: the same synthetic cells (seeds 0 and 1) in every look. standardised.png: real cells of the laboratory
     `show`, whose licence must allow it, before and after, evenly spread; below them real cells of the reference.
@@ -310,11 +323,12 @@ def pictures(
     rows = {f"{chain.bundle.name}\nas it is": made(None)}
     sheet(rows | {name.replace("_style", "\nstyle"): made(look) for name, look in looks.items()}, out / "looks.png")
     if show in looks:
-        places = np.linspace(0, len(raw) - 1, 10).round().astype(int)
-        homes = np.linspace(0, len(home) - 1, 10).round().astype(int)
-        before, after = ([images[i] for i in places] for images in (raw, standard))
-        rows = {"as they are": before, "standardised": after, "the reference": [home[i] for i in homes]}
-        sheet(rows, out / "standardised.png")
+        before, home = (
+            [images[i] for i in np.linspace(0, len(images) - 1, 10).round().astype(int)]
+            for images in (raw[show][0], raw[HOME][0])
+        )
+        after = list(map(Recolouring(looks[show], reference), before))
+        sheet({"as they are": before, "standardised": after, "the reference": home}, out / "standardised.png")
 
 
 def main() -> None:
@@ -325,7 +339,9 @@ def main() -> None:
     parser.add_argument("--bundle", default="pbc-256")
     parser.add_argument("--train", type=int, default=120, help="real, and as many synthetic, cells of each type")
     parser.add_argument("--test", type=int, default=50, help="cells of each type to test on, at most")
-    parser.add_argument("--pictures", type=Path, help="folder to write looks.png and standardised.png into")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--effort", type=float, default=2.0, help="1: 400 steps of the small network")
+    parser.add_argument("--pictures", type=Path, help="only write looks.png and standardised.png there")
     parser.add_argument("--show", default="", metavar="NAME", help="laboratory whose images may be shown there")
     parser.add_argument("--work", type=Path, required=True, help="folder of what is kept between calls")
     parser.add_argument("--out", type=Path, default=Path("docs/results/laboratories.json"))
@@ -355,6 +371,10 @@ def main() -> None:
         looks[name] = fit(look_images[name], name)
         raw[name] = drawn_cells(rest, arguments.test, rng)
 
+    if arguments.pictures:
+        pictures(chain, looks, reference, arguments.show, raw, arguments.pictures)
+        return
+
     spread = [train_images[i] for i in np.linspace(0, len(train_images) - 1, LOOK_IMAGES).astype(int)]
     normalised: dict[str, dict[str, Images]] = {}
     kept: dict[str, dict[str, float]] = {}
@@ -374,10 +394,6 @@ def main() -> None:
         normalised[name] |= {how: kept_images(work / f"{name}-{how}.npz", make) for how, make in ways.items()}
         kept[name] = structure(images, normalised[name]["scg"], work / f"{name}-structure.json")
         print(name, len(images), kept[name], flush=True)
-
-    if arguments.pictures:
-        shown_raw, shown_after = (normalised.get(arguments.show, {}).get(how, []) for how in ("none", "scg"))
-        pictures(chain, looks, arguments.show, shown_raw, shown_after, raw[HOME][0], arguments.pictures)
 
     targets = [reference, *looks.values()]
 
@@ -400,7 +416,8 @@ def main() -> None:
         "extractor": extractor.name,
         "train": len(train_images),
         "synthetic": len(training_sets["styled"][0]),
-        "seeds": SEEDS,
+        "seeds": arguments.seeds,
+        "effort": arguments.effort,
         "laboratories": {
             name: {"n": len(labels), "types": sorted(set(labels)), "look_images": len(look_images.get(name, []))}
             for name, (_, labels) in raw.items()
@@ -412,7 +429,9 @@ def main() -> None:
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     for kind in KINDS:
-        result["scores"][kind] = measured(kind, training_sets, normalised, raw, extractor, work)
+        result["scores"][kind] = measured(
+            kind, training_sets, normalised, raw, extractor, work, arguments.seeds, arguments.effort
+        )
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         arguments.out.with_suffix(".md").write_text(table(result), encoding="utf-8")
         print(f"{kind}: {arguments.out} and {arguments.out.with_suffix('.md')} are written.", flush=True)

@@ -156,7 +156,16 @@ def _name(cell_type: str, seed: int, image_format: str) -> str:
 
 
 def _provenance(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: float) -> Provenance:
-    return Provenance(chain.bundle.name, chain.bundle.id, cell_type, seed, truncation, **_style(chain))
+    style = _style(chain)
+    return Provenance(
+        chain.bundle.name,
+        chain.bundle.id,
+        cell_type,
+        seed,
+        truncation,
+        style=style.get("style"),
+        style_id=style.get("style_id"),
+    )
 
 
 def _style(chain: SyntheticCellGAN) -> dict[str, str]:

@@ -55,7 +55,7 @@ def standardise(
     """
     if out.resolve() == folder.resolve() or folder.resolve() in out.resolve().parents:
         raise InputError(f"{out} lies within {folder}; choose another --out, so that the originals stay by themselves.")
-    record = {"software": SOFTWARE, "from": [source.name, source.id], "to": [target.name, target.id]}
+    record: dict[str, object] = {"software": SOFTWARE, "from": [source.name, source.id], "to": [target.name, target.id]}
     _begin(out, record)
     recolour = Recolouring(source, target)
     written, unreadable = 0, []
