@@ -339,6 +339,9 @@ def main() -> None:
     parser.add_argument("--bundle", default="pbc-256")
     parser.add_argument("--train", type=int, default=120, help="real, and as many synthetic, cells of each type")
     parser.add_argument("--test", type=int, default=50, help="cells of each type to test on, at most")
+    parser.add_argument(
+        "--kind", action="append", choices=KINDS, help="only this kind of classifier; the others' figures stay"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--effort", type=float, default=2.0, help="1: 400 steps of the small network")
     parser.add_argument("--pictures", type=Path, help="only write looks.png and standardised.png there")
@@ -428,7 +431,11 @@ def main() -> None:
         "version": syntheticcellgan.__version__,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    for kind in KINDS:
+    if arguments.kind and arguments.out.exists():
+        earlier = json.loads(arguments.out.read_text())
+        if all(earlier[key] == result[key] for key in ("train", "seeds", "effort", "laboratories", "structure")):
+            result["scores"] = earlier["scores"]
+    for kind in arguments.kind or KINDS:
         result["scores"][kind] = measured(
             kind, training_sets, normalised, raw, extractor, work, arguments.seeds, arguments.effort
         )
