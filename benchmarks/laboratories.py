@@ -337,13 +337,13 @@ def main() -> None:
     parser.add_argument("--split", type=Path, help="of the bundle's training (default: made anew with seed 0)")
     parser.add_argument("--laboratory", action="append", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--bundle", default="pbc-256")
-    parser.add_argument("--train", type=int, default=120, help="real, and as many synthetic, cells of each type")
-    parser.add_argument("--test", type=int, default=50, help="cells of each type to test on, at most")
+    parser.add_argument("--train", type=int, default=100, help="real, and as many synthetic, cells of each type")
+    parser.add_argument("--test", type=int, default=40, help="cells of each type to test on, at most")
     parser.add_argument(
         "--kind", action="append", choices=KINDS, help="only this kind of classifier; the others' figures stay"
     )
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--effort", type=float, default=2.0, help="1: 400 steps of the small network")
+    parser.add_argument("--effort", type=float, default=1.0, help="1: 400 steps of the small network")
     parser.add_argument("--pictures", type=Path, help="only write looks.png and standardised.png there")
     parser.add_argument("--show", default="", metavar="NAME", help="laboratory whose images may be shown there")
     parser.add_argument("--work", type=Path, required=True, help="folder of what is kept between calls")
