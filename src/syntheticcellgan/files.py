@@ -1,12 +1,20 @@
-"""Small files, written whole or not at all."""
+"""Files and folders, written whole or not at all, and held by one process at a time."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from syntheticcellgan.errors import ScgError
+from syntheticcellgan.errors import InputError, ScgError
+
+_BUSY = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
 
 
 def write_json(path: Path, values: Any) -> None:
@@ -22,3 +30,94 @@ def write_json(path: Path, values: Any) -> None:
         temporary.replace(path)
     except OSError as error:
         raise ScgError(f"{path} cannot be written ({error.strerror}). Choose another folder with --out.") from error
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `out` when the block ends well and vanishes when it does not.
+
+    Raises:
+        InputError: `out` is a file or holds files already.
+        ScgError: it cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} holds other files; give a new or empty folder.")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        partial = out.parent / f".{out.name}-{secrets.token_hex(4)}"
+        partial.mkdir()
+    except OSError as error:
+        raise ScgError(f"{out} cannot be made ({error.strerror}); choose another place.") from None
+    try:
+        yield partial
+        if out.exists():
+            out.rmdir()
+        partial.rename(out)
+    except OSError as error:
+        raise ScgError(f"{out} cannot be written ({error.strerror}); make room or choose another place.") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def settle(temporary: Path, path: Path) -> None:
+    """Give a finished file its name: after a power cut there is the whole file or none, never a part of it."""
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    if os.name != "nt":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+class InUse(InputError):
+    """Another process holds the lock."""
+
+
+class NoLocks(InputError):
+    """The file system knows no locks (some network file systems)."""
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold `path` for this process; a dead one's lock is free. No clock is asked.
+
+    Raises:
+        InUse: another process holds it.
+        NoLocks: nothing can be locked there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in _BUSY:
+                raise NoLocks(
+                    f"{path.parent} lies on a file system without locks ({error.strerror}); choose a local folder."
+                ) from error
+            raise InUse(f"{path.parent} is in use by another process; wait for it or choose another --out.") from error
+        yield
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder while it is being filled; nothing is left of the lock. Without locks there, nobody is kept out.
+
+    Raises:
+        InUse: another process fills it.
+    """
+    path = folder / ".lock"
+    with ExitStack() as held:
+        with suppress(NoLocks):
+            held.enter_context(lock(path))
+            held.callback(path.unlink, missing_ok=True)
+        yield

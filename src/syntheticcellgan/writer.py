@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.files import alone
 from syntheticcellgan.pipeline import Cell, SyntheticCellGAN, check_seeds, check_truncation
 from syntheticcellgan.provenance import FORMATS, Provenance, encode, encode_sheet, read_provenance
 
@@ -68,10 +69,11 @@ def write_cells(
         The number of images in the folder.
 
     Raises:
-        InputError: a request out of range, or the folder holds other files or another generation.
+        InputError: a request out of range, or the folder holds other files or another generation, or another process
+            fills it.
         ScgError: the folder cannot be written or the disk is full.
     """
-    requests = _checked(chain, requests, truncation)
+    requests = checked(chain, requests, truncation)
     total = sum(r.count for r in requests)
     kept = made = 0
 
@@ -85,7 +87,7 @@ def write_cells(
 
     try:
         _begin(chain, requests, out, image_format, truncation)
-        with ThreadPoolExecutor(1) as disk:
+        with alone(out), ThreadPoolExecutor(1) as disk:
             pending: deque[Future[None]] = deque()
             for cell in chain.stream(missing(), truncation):
                 pending.append(disk.submit(_write_cell, chain, cell, out, image_format, truncation))
@@ -96,8 +98,8 @@ def write_cells(
                     progress(kept + made, total)
             for future in pending:
                 future.result()
-        _write_table(chain, requests, out, image_format, truncation)
-        _write_sheet(chain, requests, out, image_format, truncation)
+            _write_table(chain, requests, out, image_format, truncation)
+            _write_sheet(chain, requests, out, image_format, truncation)
     except OSError as error:
         raise ScgError(
             f"{out} could not be written ({error.strerror or error}). Free some space or choose another --out; "
@@ -106,12 +108,20 @@ def write_cells(
     return total
 
 
-def _checked(chain: SyntheticCellGAN, requests: Sequence[Request], truncation: float) -> list[Request]:
-    """Everything that can be wrong with a request is said before a folder is touched."""
+def checked(
+    chain: SyntheticCellGAN, requests: Sequence[Request], truncation: float, limit: int = MAX_COUNT
+) -> list[Request]:
+    """Everything that can be wrong with a request is said before a folder is touched.
+
+    Raises:
+        InputError: a type that the bundle does not know or that is named twice, a count above `limit`, or a seed or
+            truncation out of range.
+    """
     check_truncation(truncation)
     for r in requests:
-        if not 1 <= r.count <= MAX_COUNT:
-            raise InputError(f"count is {r.count}; it can be 1 to {MAX_COUNT:,}.")
+        if not 1 <= r.count <= limit:
+            more = "; with --shards there can be more." if r.count > 0 and limit == MAX_COUNT else "."
+            raise InputError(f"count is {r.count}; it can be 1 to {limit:,}{more}")
         check_seeds(r.seed, r.count)
     found = list(dict.fromkeys(Request(chain.find_type(r.cell_type), r.count, r.seed) for r in requests))
     names = [r.cell_type for r in found]

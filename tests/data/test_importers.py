@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -150,6 +152,23 @@ def bloodmnist(root: Path, side: int = 28, labels: int = 8, **arrays: np.ndarray
     return root
 
 
+def webdataset(root: Path) -> Path:
+    """The type in the .json, as a number of labels.json, and as text."""
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "labels.json").write_text('["monocyte", "platelet"]')
+    known = ({"json": b'{"label": "Hairy cell", "patient": "P1"}'}, {"cls": b"1"}, {"cls": b"BAS"})
+    with tarfile.open(root / "shard-000.tar", "w") as archive:
+        for number, files in enumerate(known):
+            put(root, f"{number}.png")
+            archive.add(root / f"{number}.png", f"images/{number}.png")
+            (root / f"{number}.png").unlink()
+            for suffix, content in files.items():
+                member = tarfile.TarInfo(f"images/{number}.{suffix}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return root
+
+
 FIXTURES: dict[str, Callable[[Path], Path]] = {
     "pbc": pbc,
     "deepapl": deepapl,
@@ -157,10 +176,12 @@ FIXTURES: dict[str, Callable[[Path], Path]] = {
     "mll23": mll23,
     "raabin": raabin,
     "huggingface": huggingface,
+    "webdataset": webdataset,
     "bloodmnist": bloodmnist,
 }
 
 EXPECTED = {
+    "webdataset": {"basophil": 1, "hairy_cell": 1, "platelet": 1},
     "pbc": {
         "basophil": 1,
         "immature_granulocyte": 1,

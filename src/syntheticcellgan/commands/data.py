@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -45,7 +45,10 @@ def data() -> None:
 )
 @click.option("--turned", is_flag=True, help="Also find duplicates that were turned or mirrored (slower).")
 def check(folder: Path, report_file: Path | None, sheet: Path | None, per_type: int, turned: bool) -> None:
-    """Count, open and compare all images in FOLDER; say what to mend."""
+    """Count, open and compare all images in FOLDER; say what to mend.
+
+    Of a generation in shards every image is compared with what was asked for; exit code 1 if it is not whole.
+    """
     from rich.console import Console
 
     from syntheticcellgan.data.check_view import check_table
@@ -53,19 +56,56 @@ def check(folder: Path, report_file: Path | None, sheet: Path | None, per_type: 
     from syntheticcellgan.data.contact_sheet import contact_sheet
     from syntheticcellgan.data.manifest import read_manifest
 
+    if (folder / "generation.json").is_file() and _check_shards(folder, report_file):
+        return
     manifest = read_manifest(folder)
-    with _progress("Reading", len(manifest)) as progress:
+    with shown_progress("Reading", len(manifest)) as progress:
         report = check_data(manifest, turned=turned, progress=progress)
     Console().print(check_table(report))
-    if report_file is not None:
-        try:
-            report_file.write_text(json.dumps(report.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise ScgError(f"{report_file} cannot be written ({error.strerror}); choose another place.") from None
-        click.echo(f"Report: {report_file}")
+    _keep_report(report.to_dict(), report_file)
     if sheet is not None:
         contact_sheet(manifest, sheet, per_type)
         click.echo(f"Contact sheet: {sheet}")
+
+
+def _check_shards(folder: Path, report_file: Path | None) -> bool:
+    """Check a generation in shards; False if the folder is none.
+
+    Raises:
+        ScgError: images are missing or damaged.
+    """
+    from syntheticcellgan.shards.checking import check_shards
+    from syntheticcellgan.shards.plan import has_shards, read_plan
+
+    if not has_shards(folder):
+        return False
+    with shown_progress("Checking shards", read_plan(folder).shards) as progress:
+        report = check_shards(folder, progress)
+    _keep_report(report.to_dict(), report_file)
+    for name, count in report.counts.items():
+        click.echo(f"  {name:28} {count:>15,}")
+    for _, reason in report.damaged[:10]:
+        click.echo(f"! {reason} Delete the file.")
+    for name in report.foreign[:10]:
+        click.echo(f"! {folder / name} does not belong here; move it elsewhere.")
+    said = f"{report.images:,} of {report.expected:,} images in {report.shards:,} shards"
+    if not report.whole:
+        raise ScgError(
+            f"{folder}: {said}: {report.missing_count:,} shards are missing, {report.damaged_count:,} damaged. The same "
+            "scg generate command makes the missing ones."
+        )
+    click.echo(f"{said}, each with the seed and SHA-256 that it should have. Nothing to mend.")
+    return True
+
+
+def _keep_report(report: dict[str, Any], path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ScgError(f"{path} cannot be written ({error.strerror}); choose another place.") from None
+    click.echo(f"Report: {path}")
 
 
 @data.command("import")
@@ -74,13 +114,13 @@ def check(folder: Path, report_file: Path | None, sheet: Path | None, per_type: 
 @click.option(
     "--layout",
     metavar="NAME",
-    help="bloodmnist, deepapl, lmu, mll23, pbc, raabin or huggingface. [recognised by itself]",
+    help="bloodmnist, deepapl, lmu, mll23, pbc, raabin, webdataset or huggingface. [recognised by itself]",
 )
 def import_(source: Path, out: Path, layout: str | None) -> None:
     """Turn a public set (SOURCE: its folder, .zip or .npz) into a data set of this package."""
     from syntheticcellgan.data.importers import import_dataset
 
-    with _progress("Importing", None) as progress:
+    with shown_progress("Importing", None) as progress:
         report = import_dataset(source, out, layout=layout, progress=progress)
     click.echo(f"{report.images:,} images ({report.layout}) in {out}:")
     for name, count in report.counts.items():
@@ -127,7 +167,7 @@ def _show_split(manifest: Manifest, split: Split) -> None:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def shown_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A function that takes the number of images done and shows it, where there is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

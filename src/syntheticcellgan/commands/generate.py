@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from syntheticcellgan.errors import InputError
+
+if TYPE_CHECKING:
+    from syntheticcellgan.pipeline import SyntheticCellGAN
+    from syntheticcellgan.writer import Request
 
 DEFAULT_COUNT = 16
 
@@ -32,6 +38,9 @@ DEFAULT_COUNT = 16
     "--out", type=click.Path(path_type=Path), required=True, help="Folder; the same command again completes it."
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
+@click.option("--shards", is_flag=True, help="Write WebDataset shards; any number of processes may share the work.")
+@click.option("--per-shard", type=int, help="Images of a shard.  [default: 1000]")
+@click.option("--part", metavar="I/N", help="Make only every N-th shard, from the I-th on (for job arrays).")
 def generate(
     bundle: str,
     cell_types: tuple[str, ...],
@@ -44,12 +53,18 @@ def generate(
     image_format: str,
     out: Path,
     threads: int | None,
+    shards: bool,
+    per_shard: int | None,
+    part: str | None,
 ) -> None:
     """Make images with BUNDLE: a folder, a zip, or the name of a shipped one (pbc-256)."""
     if sum([bool(cell_types), every, balance_with is not None]) != 1:
         raise InputError("Say what to make: --cell-type NAME, --all, or --balance-with DATA (one of the three).")
     if balance_with is not None and count is not None:
         raise InputError("--balance-with says itself how many images each type needs; leave --count out.")
+    if not shards and (per_shard is not None or part is not None):
+        raise InputError("--per-shard and --part are for --shards; add it, or leave them out.")
+    share = _part(part)
     import torch
 
     from syntheticcellgan.pipeline import SyntheticCellGAN
@@ -67,6 +82,52 @@ def generate(
         requests = [Request(name, wanted, seed) for name in (chain.cell_types if every else cell_types)]
     if style is not None:
         chain = chain.in_style(style)
+    if shards:
+        _write_shards(chain, requests, out, image_format, truncation, per_shard, share)
+        return
+    with _progress() as report:
+        made = write_cells(chain, requests, out, image_format, truncation, report)
+    what = "1 image" if made == 1 else f"{made} images"
+    click.echo(f"{what} in {out} (metadata.csv, contact_sheet.png). They are synthetic: not for diagnosis.")
+
+
+def _write_shards(
+    chain: SyntheticCellGAN,
+    requests: list[Request],
+    out: Path,
+    image_format: str,
+    truncation: float,
+    per_shard: int | None,
+    part: tuple[int, int],
+) -> None:
+    from syntheticcellgan.shards.plan import PER_SHARD
+    from syntheticcellgan.shards.writing import write_shards
+
+    with _progress() as report:
+        done = write_shards(
+            chain, requests, out, image_format, truncation, PER_SHARD if per_shard is None else per_shard, part, report
+        )
+    click.echo(
+        f"{done.made:,} shards made, {done.kept:,} were there: {done.images:,} images in {out}. They are synthetic: "
+        f"not for diagnosis. Check them with: scg data check {shlex.quote(str(out))}"
+    )
+    if done.elsewhere:
+        click.echo(f"{done.elsewhere:,} shards are in the hands of other processes.")
+
+
+def _part(given: str | None) -> tuple[int, int]:
+    """(i, n) of “i/n”."""
+    if given is None:
+        return 1, 1
+    first, _, last = given.partition("/")
+    if not (first.isdecimal() and last.isdecimal()):
+        raise InputError(f"--part is “{given}”; write it as i/n, for example 2/8.")
+    return int(first), int(last)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on the error stream that takes (images done, images in all)."""
     with ExitStack() as shown:
         bars: list[Any] = []
 
@@ -75,6 +136,4 @@ def generate(
                 bars.append(shown.enter_context(click.progressbar(length=total, label="cells", file=sys.stderr)))
             bars[0].update(done - bars[0].pos)
 
-        made = write_cells(chain, requests, out, image_format, truncation, report)
-    what = "1 image" if made == 1 else f"{made} images"
-    click.echo(f"{what} in {out} (metadata.csv, contact_sheet.png). They are synthetic: not for diagnosis.")
+        yield report

@@ -113,15 +113,17 @@ def image_files(root: Path) -> Iterator[str]:
                 if entry.name.startswith(".") or entry.name == "__MACOSX":
                     continue
                 name = f"{inside}{entry.name}"
-                if entry.is_symlink() and (entry.is_dir() or is_image_file(entry.name)):
-                    target = Path(entry.path).resolve()
+                if entry.is_symlink() and (os.path.isdir(entry.path) or is_image_file(entry.name)):
+                    target = Path(os.path.realpath(entry.path))  # unlike resolve, it bears links in circles
                     if not target.is_relative_to(root):
                         raise InputError(
                             f"{entry.path} is a link to {target}, outside the data set; copy the images into it."
                         )
+                    if not os.path.exists(entry.path):
+                        raise InputError(f"{entry.path} is a link that leads nowhere; remove it.")
                     if entry.is_dir():
                         continue  # the images are found where they really lie
-                if entry.is_dir():
+                if not entry.is_symlink() and entry.is_dir():
                     pending.append(f"{name}/")
                 elif is_image_file(entry.name) and entry.is_file():
                     yield name

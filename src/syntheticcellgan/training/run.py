@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +18,7 @@ from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict, to_d
 from syntheticcellgan.data.manifest import Manifest, read_manifest
 from syntheticcellgan.data.splits import Split, read_split, split_manifest, write_split
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.files import write_json
+from syntheticcellgan.files import lock, write_json
 from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator
@@ -282,31 +280,6 @@ def _few_of_each(manifest: Manifest, count: int = 12) -> Manifest:
         if seen[record.cell_type] <= count:
             kept.append(i)
     return manifest.select(kept)
-
-
-@contextlib.contextmanager
-def lock(path: Path) -> Iterator[None]:
-    """Hold `path` for this process; a second process on the same stage is refused, a dead one's lock is free.
-
-    Raises:
-        InputError: another process holds it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
-        try:
-            if os.name == "nt":
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                f"{path.parent} is in use by another process; wait for it or choose another --out."
-            ) from error
-        yield
 
 
 def _first_difference(kept: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from syntheticcellgan.cell_types import nearest
-from syntheticcellgan.data.importers import bloodmnist, deepapl, huggingface, lmu, mll23, pbc, raabin
+from syntheticcellgan.data.importers import bloodmnist, deepapl, huggingface, lmu, mll23, pbc, raabin, webdataset
 from syntheticcellgan.data.importers.archives import unpacked
 from syntheticcellgan.data.importers.layout import Item, Layout
 from syntheticcellgan.data.importers.writing import ImportReport, write_data_set
@@ -16,7 +16,8 @@ from syntheticcellgan.data.manifest import image_files
 from syntheticcellgan.errors import InputError, ScgError
 
 LAYOUTS: dict[str, Layout] = {
-    module.LAYOUT.name: module.LAYOUT for module in (bloodmnist, deepapl, lmu, mll23, pbc, raabin, huggingface)
+    module.LAYOUT.name: module.LAYOUT
+    for module in (bloodmnist, deepapl, lmu, mll23, pbc, raabin, webdataset, huggingface)
 }
 """In the order in which they are tried; the last is the least particular."""
 

@@ -19,7 +19,7 @@ MAX_RATIO = 100
 
 MAX_FILES = 2_000_000
 
-_KEPT = (".csv", ".npz", ".zip")
+_KEPT = (".csv", ".json", ".npz", ".tar", ".zip")
 
 
 def unpacked(source: Path, scratch: Path) -> Path:

@@ -16,12 +16,12 @@ from syntheticcellgan.data.manifest import image_files
 class Item:
     """One image of a source. name: file name to write. cell_type: any name that `resolve` knows, or an own one.
 
-    image: the file, or (H, W, 3) uint8 pixels to write as PNG. original: where it was, relative to the source.
+    image: the file, its content, or (H, W, 3) uint8 pixels to write as PNG. original: where it was, relative to the source.
     """
 
     name: str
     cell_type: str
-    image: Path | np.ndarray
+    image: Path | np.ndarray | bytes
     original: str
     subtype: str | None = None
     patient: str | None = None

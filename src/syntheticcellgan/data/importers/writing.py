@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,7 +15,8 @@ from PIL import Image
 from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.data.images import read_image
 from syntheticcellgan.data.importers.layout import Item
-from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.errors import InputError
+from syntheticcellgan.files import new_folder
 
 _COLUMNS = ("file", "cell_type", "subtype", "patient", "laboratory", "original")
 
@@ -47,24 +47,8 @@ def write_data_set(
     import.json.
     InputError if `out` holds files or no item can be used; ScgError if writing fails.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} holds other files; give a new or empty folder.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = out.parent / f".{out.name}-{secrets.token_hex(4)}"
-        partial.mkdir()
-    except OSError as error:
-        raise ScgError(f"{out} cannot be made ({error.strerror}); choose another place.") from None
-    try:
-        report = _write(items, partial, layout, files, progress)
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    except OSError as error:
-        raise ScgError(f"{out} cannot be written ({error.strerror}); make room or choose another place.") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return report
+    with new_folder(out) as partial:
+        return _write(items, partial, layout, files, progress)
 
 
 def _write(
@@ -110,6 +94,14 @@ def _put(item: Item, path: Path) -> None:
         read_image(item.image)
         path.parent.mkdir(exist_ok=True)
         shutil.copyfile(item.image, path)
+    elif isinstance(item.image, bytes):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(item.image)
+        try:
+            read_image(path)
+        except InputError:
+            path.unlink()
+            raise
     else:
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(item.image).save(path, format="PNG")

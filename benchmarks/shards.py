@@ -1,0 +1,273 @@
+"""Shards from two processes that are killed at random, against an undisturbed run → docs/results/shards.json.
+
+    python benchmarks/shards.py --folder SCRATCH [--count 100000] [--minutes 8]     # again until it says “done”
+    python benchmarks/shards.py --write                                            # the table in the docs
+
+1. One process makes `count` images of 128×128 with a small untrained chain (what matters is the writing), undisturbed.
+2. Two processes make the same; one of them, by turns, is killed with SIGKILL at random times and started again.
+3. Every shard of the second must have the bytes of the first, and `scg data check` must find every image.
+4. The shipped bundle makes 500 images of 256×256 in each format, for the size and pace of real ones.
+
+With --minutes the work stops in between and the next call goes on; what stays in the scratch folder is all that it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from figures import ROOT, between
+
+RESULT = ROOT / "docs" / "results" / "shards.json"
+PAGE = ROOT / "docs" / "how-to" / "generate-many.md"
+TYPES = ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
+PER_SHARD = 1000
+OUT_OF_TIME = 3
+
+
+def bundle(folder: Path) -> Path:
+    """A small chain of 128×128 images, the smallest that a bundle makes, with random weights."""
+    from PIL import Image
+
+    from syntheticcellgan.bundle import write_bundle
+    from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
+    from syntheticcellgan.networks.generator import LowResolutionGenerator
+    from syntheticcellgan.networks.translator import Translator
+
+    path = folder / "small"
+    if not path.exists():
+        generator = GeneratorConfig(resolution=32, width=16, latent_size=8)
+        chain = ChainConfig(TYPES, generator, TranslatorConfig(scale=4, width=8, blocks=1))
+        networks = LowResolutionGenerator(chain), Translator(chain)
+        write_bundle(path, chain, *networks, {"name": "small"}, Image.new("RGB", (8, 8)))
+    return path
+
+
+def start(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """`scg …` as a process of its own with one thread."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "syntheticcellgan", *arguments]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def generation(path: Path, out: Path, count: int) -> list[str]:
+    each = [str(count // len(TYPES)), "--threads", "1", "--shards", "--per-shard", str(PER_SHARD)]
+    return ["generate", str(path), "--all", "--out", str(out), "--count", *each]
+
+
+def sums(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.glob("*.tar"))}
+
+
+class State(dict[str, Any]):
+    """What is known so far; kept in the scratch folder after each step."""
+
+    def __init__(self, folder: Path, minutes: float) -> None:
+        self.path = folder / "state.json"
+        self.end = time.monotonic() + 60 * minutes
+        super().__init__(json.loads(self.path.read_text()) if self.path.exists() else {})
+
+    def keep(self, **values: Any) -> None:
+        self.update(values)
+        self.path.write_text(json.dumps(self, indent=1))
+
+    def out_of_time(self) -> bool:
+        return time.monotonic() > self.end
+
+    def pause(self) -> None:
+        print("not done yet; call again")
+        raise SystemExit(OUT_OF_TIME)
+
+
+def measured(arguments: list[str], state: State, name: str) -> None:
+    """Run to the end, in pieces if need be; seconds and peak memory are kept under `name`."""
+    began, process = time.perf_counter(), start(arguments)
+    stopped = False
+    while True:
+        done, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if done:
+            break
+        if state.out_of_time() and not stopped:
+            process.send_signal(signal.SIGINT)
+            stopped = True
+        time.sleep(0.05)
+    before = state.get(name, {"seconds": 0.0, "cpu_seconds": 0.0, "peak_memory_mib": 0.0})
+    state.keep(
+        **{
+            name: {
+                "seconds": before["seconds"] + time.perf_counter() - began,
+                "cpu_seconds": before["cpu_seconds"] + usage.ru_utime + usage.ru_stime,
+                "peak_memory_mib": max(before["peak_memory_mib"], usage.ru_maxrss / 1024),
+                "finished": status == 0,
+            }
+        }
+    )
+    if stopped and status:
+        state.pause()
+    if status:
+        raise SystemExit(f"scg {' '.join(arguments)} failed")
+
+
+def disturbed(arguments: list[str], out: Path, shards: int, state: State) -> None:
+    """Two processes, one of them killed every few seconds, until all shards are there."""
+    chance = random.Random(state.get("kills", 0))
+    pair = [start(arguments), start(arguments)]
+    victim, began = 0, time.perf_counter()
+    while len(list(out.glob("*.tar"))) < shards:
+        pause = time.perf_counter() + chance.uniform(2, 12)
+        while time.perf_counter() < pause and any(process.poll() is None for process in pair):
+            time.sleep(0.05)
+        if pair[victim].poll() is None:
+            pair[victim].kill()
+            pair[victim].wait()
+            state.keep(kills=state.get("kills", 0) + 1)
+        parts = len(list(out.glob(".*.part")))
+        state.keep(parts_seen_after_kills=max(parts, state.get("parts_seen_after_kills", 0)))
+        if state.out_of_time():
+            for process in pair:
+                process.kill()
+                process.wait()
+            state.keep(disturbed_seconds=state.get("disturbed_seconds", 0) + time.perf_counter() - began)
+            state.pause()
+        pair[victim] = start(arguments)
+        victim = 1 - victim
+    for process in pair:
+        process.wait()
+    state.keep(disturbed_seconds=state.get("disturbed_seconds", 0) + time.perf_counter() - began)
+
+
+def real(folder: Path, state: State) -> None:
+    """Pace and size of the shipped bundle's images in shards, all threads."""
+    for image_format in ("png", "jpeg"):
+        if f"pbc_256_{image_format}" in state:
+            continue
+        out = folder / f"real-{image_format}"
+        shutil.rmtree(out, ignore_errors=True)
+        began = time.perf_counter()
+        command = [
+            sys.executable,
+            "-m",
+            "syntheticcellgan",
+            "generate",
+            "pbc-256",
+            "--all",
+            "--count",
+            "50",
+            "--shards",
+        ]
+        command += ["--format", image_format, "--out", str(out)]
+        before = os.times()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        after = os.times()
+        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        size = sum(p.stat().st_size for p in out.glob("*.tar"))
+        seconds = time.perf_counter() - began
+        found = {"images": 500, "bytes_per_image": size / 500, "cpu_seconds": cpu, "seconds": seconds}
+        state.keep(**{f"pbc_256_{image_format}": found})
+        shutil.rmtree(out)
+
+
+def run(folder: Path, count: int, minutes: float) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    state = State(folder, minutes)
+    state.keep(
+        images=count,
+        shards=count // PER_SHARD,
+        load_average_before=state.get("load_average_before", os.getloadavg()[0]),
+    )
+    path, whole, out = bundle(folder), folder / "whole", folder / "out"
+    if not state.get("few", {}).get("finished"):
+        measured(generation(path, folder / "few", PER_SHARD), state, "few")
+    if not state.get("undisturbed", {}).get("finished"):
+        measured(generation(path, whole, count), state, "undisturbed")
+    shards = count // PER_SHARD
+    if len(sums(out)) < shards:
+        disturbed(generation(path, out, count), out, shards, state)
+    subprocess.run([sys.executable, "-m", "syntheticcellgan", *generation(path, out, count)], check=True)
+    ours, theirs = sums(out), sums(whole)
+    state.keep(identical=sum(ours.get(name) == digest for name, digest in theirs.items()), compared=len(theirs))
+    state.keep(bytes=sum(p.stat().st_size for p in out.glob("*.tar")))
+    state.keep(left_over=[p.name for p in out.iterdir() if p.name != "generation.json" and p.suffix != ".tar"])
+    state.pop("check", None)
+    measured(["data", "check", str(out)], state, "check")
+    real(folder, state)
+    kept = dict(state)
+    RESULT.write_text(
+        json.dumps({"machine": machine(), "per_shard": PER_SHARD, **kept}, indent=2) + "\n",
+        encoding="utf-8",
+    )
+    write()
+    print("done")
+
+
+def machine() -> str:
+    import torch
+
+    return f"{os.cpu_count()} CPU cores, {torch.backends.cpu.get_cpu_capability()}, {platform.system()}"
+
+
+def write() -> None:
+    """The figures between the markers of the docs page."""
+    r = json.loads(RESULT.read_text(encoding="utf-8"))
+    whole, few, check = r["undisturbed"], r["few"], r["check"]
+    lines = [
+        f"Measured on {r['machine']} (load {r['load_average_before']:.1f} before the start), `benchmarks/shards.py`:",
+        "",
+        "| what | figure |",
+        "|---|---:|",
+        f"| images of 128×128 in shards of {r['per_shard']:,} | {r['images']:,} |",
+        f"| one process undisturbed, one thread | {whole['seconds']:.0f} s, {r['images'] / whole['seconds']:.0f} images a second |",
+        f"| two processes, killed {r['kills']} times with SIGKILL | {r['disturbed_seconds']:.0f} s |",
+        f"| shards identical to the undisturbed run's, byte for byte | {r['identical']} of {r['compared']} |",
+        f"| files left over | {len(r['left_over'])} |",
+        f"| peak memory for {r['per_shard']:,} images | {few['peak_memory_mib']:.0f} MiB |",
+        f"| peak memory for {r['images']:,} images | {whole['peak_memory_mib']:.0f} MiB |",
+        f"| `scg data check` of all of it | {check['seconds']:.0f} s, {check['peak_memory_mib']:.0f} MiB |",
+        "",
+    ]
+    for image_format in ("png", "jpeg"):
+        m = r[f"pbc_256_{image_format}"]
+        each = m["cpu_seconds"] / m["images"]
+        lines.append(
+            f"`pbc-256`, 256×256, {image_format.upper()}: {each * 1000:.0f} ms of one core and "
+            f"{m['bytes_per_image'] / 1024:.0f} KiB an image. So 10⁹ images take "
+            f"{each * 1e9 / 3600:,.0f} core hours: {each * 1e9 / 3600 / 24 / 1000:,.1f} days on 1,000 cores, and "
+            f"{m['bytes_per_image'] * 1e9 / 1e12:,.0f} TB in 100,000 shards of {m['bytes_per_image'] * 1e4 / 1e9:.1f} GB.\n"
+        )
+    png, jpeg = r["pbc_256_png"], r["pbc_256_jpeg"]
+    hours = png["cpu_seconds"] / png["images"] * 1e9 / 3600
+    check_hours = check["cpu_seconds"] / r["bytes"] * png["bytes_per_image"] * 1e9 / 3600
+    gigabytes, small = png["bytes_per_image"], jpeg["bytes_per_image"]  # bytes of one image are gigabytes of 10⁹
+    lines += [
+        f"At 0.04 a core hour the making of 10⁹ PNG costs {hours * 0.04:,.0f}; keeping them, at 0.02 a month and gigabyte, "
+        f"{gigabytes * 0.02:,.0f} a month, as JPEG {small * 0.02:,.0f}. To check every byte once takes {check_hours:,.0f} "
+        "core hours. The prices are examples, in any currency: put yours in.",
+        "",
+    ]
+    PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), "shards", "\n".join(lines)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--minutes", type=float, default=1e6)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.write:
+        write()
+    elif arguments.folder is None or arguments.count % (PER_SHARD * len(TYPES)):
+        parser.error(f"give --folder, and a --count that {PER_SHARD * len(TYPES)} divides")
+    else:
+        run(arguments.folder, arguments.count, arguments.minutes)
