@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py [--bundle pbc-256] [--data FOLDER]
 
-Generation is timed in processes of their own, as a user would meet it; training by real steps on real images, and by
+Generation is timed in processes of their own, as a user would meet it; training by real steps on real images, in one
+process and in two, and by
 one short run of all stages, from reading the folder to the bundle, for its peak memory. Other processes are left
 alone: the load average before the start is written down, and the machine counts as idle below a quarter of a core.
 """
@@ -35,13 +36,35 @@ def timed_command(arguments: list[str]) -> tuple[float, int]:
     return time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
+FEW_STEPS = ["--kimg", "1.28", "--translator-kimg", "0.48", "--set", "translation.paired_kimg=0.24"]
+FEW_STEPS += ["--set", "autoencoder.kimg=0.48"]
+
+
 def whole_run(data: Path) -> dict[str, float]:
     """Minutes and peak memory of `scg train` with all that a run does, but few steps."""
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--kimg", "0.64", "--translator-kimg", "0.32", "--set", "translation.paired_kimg=0.16"]
-        options += ["--set", "autoencoder.kimg=0.32"]
-        seconds, peak = timed_command(["train", str(data), "--out", f"{folder}/run", *options])
+        seconds, peak = timed_command(["train", str(data), "--out", f"{folder}/run", *FEW_STEPS])
         return {"minutes": round(seconds / 60, 1), "peak_memory_gib": round(peak / 2**30, 2)}
+
+
+def two_processes(data: Path) -> dict[str, object]:
+    """Images per second of each stage with `scg train --devices 2`, from the seconds that each step says in its log."""
+    from syntheticcellgan.training.run import STAGES, read_run, stage_folder
+
+    speeds: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        for name in STAGES:
+            timed_command(["train", str(data), "--out", str(out), "--stage", name, "--devices", "2", *FEW_STEPS])
+            lines = (stage_folder(out, name) / "log.jsonl").read_text().splitlines()
+            steps = [step for step in map(json.loads, lines) if "seconds" in step]
+            took = [step["seconds"] for step in steps[2:]]  # the first ones allocate
+            images = steps[-1]["images"] - steps[1]["images"]
+            speeds[name] = images / sum(took)
+        run = read_run(out)
+        pixels = (run.training.translation.crop / run.chain.output_size) ** 2
+        speeds["translation_in_whole_256_images"] = speeds["translation"] * pixels
+    return speeds
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -124,7 +147,10 @@ def main() -> None:
     results["torch"] = torch.__version__
     results["generation"] = generation(arguments.bundle)
     if arguments.data:
-        results["training"] = training(arguments.data) | {"whole_run": whole_run(arguments.data)}
+        results["training"] = training(arguments.data) | {
+            "two_processes": two_processes(arguments.data),
+            "whole_run": whole_run(arguments.data),
+        }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))

@@ -36,7 +36,8 @@ class TranslatorConfig:
 
     scale: int = 4  # 2 or 4: output side = resolution × scale
     width: int = 32  # channels at the input's resolution
-    noise_channels: int = 4
+    noise_channels: int = 20  # on the input's grid
+    fine_noise: int = 4  # channels on a grid of half the output's side, folded out of those
     blocks: int = 3  # residual blocks at each of the three lower scales
     level: float = 0.2  # degradation of the basic image before translation (0: none, 1: a coloured blur)
 
@@ -90,10 +91,10 @@ class TranslationTraining:
     decay_from: float = 0.7
     penalty: float = 1.0
     penalty_interval: int = 16
-    pixel_weight: float = 1.0  # L1 at half resolution
+    pixel_weight: float = 1.0  # L1 at the basic image's resolution: finer pixels are the critic's to judge
     perceptual_weight: float = 0.2
-    matching_weight: float = 0.5  # feature matching on the patch critic
-    adversarial_weight: float = 0.25
+    matching_weight: float = 0.5  # feature matching on the patch critic's coarser half
+    adversarial_weight: float = 1.0
     consistency_weight: float = 2.0  # down-consistency, second phase
     ema_kimg: float = 2.0
 
@@ -204,7 +205,11 @@ def check_chain(config: ChainConfig, source: str = "configuration") -> ChainConf
         (2 <= g.latent_channels <= 128, "generator.latent_channels can be 2 to 128"),
         (1 <= g.mapping_layers <= 8, "generator.mapping_layers can be 1 to 8"),
         (8 <= t.width <= 256 and t.width % 8 == 0, "translator.width can be 8 to 256, in steps of 8"),
-        (1 <= t.noise_channels <= 16, "translator.noise_channels can be 1 to 16"),
+        (1 <= t.noise_channels <= 64, "translator.noise_channels can be 1 to 64"),
+        (
+            0 <= t.fine_noise * (t.scale // 2) ** 2 < t.noise_channels,
+            "translator.fine_noise, times four at scale 4, must be less than translator.noise_channels",
+        ),
         (1 <= t.blocks <= 8, "translator.blocks can be 1 to 8"),
         (0.0 <= t.level <= 1.0, "translator.level lies between 0 and 1"),
     ]

@@ -39,7 +39,7 @@ def test_both_stages_give_the_promised_sides(resolution, scale):
     basic = LowResolutionGenerator(chain)(torch.randn(2, 8), types)
     assert basic.shape == (2, 3, resolution, resolution)
     assert Critic(chain)(torch.randn(2, 16, resolution // FOLD, resolution // FOLD), types).shape == (2,)
-    noise = torch.randn(2, 4, resolution, resolution)
+    noise = torch.randn(2, chain.translator.noise_channels, resolution, resolution)
     made = Translator(chain)(basic, types, torch.zeros(2), noise)
     assert made.shape == (2, 3, resolution * scale, resolution * scale)
     values, _ = PatchCritic(chain)(made, types)
@@ -62,7 +62,7 @@ def test_label_strength_zero_hides_the_type():
 
 def test_translator_changes_with_the_type_and_with_the_noise():
     translator, basic = Translator(tiny()), torch.zeros(1, 3, 32, 32)
-    noise = torch.randn(2, 4, 32, 32)
+    noise = torch.randn(2, translator.coarse_noise + 16, 32, 32)
     level = torch.zeros(1)
     base = translator(basic, torch.tensor([0]), level, noise[:1])
     assert not torch.equal(base, translator(basic, torch.tensor([1]), level, noise[:1]))
@@ -77,6 +77,28 @@ def test_degradation_keeps_the_image_at_level_zero_and_its_mean_at_any_level():
     assert torch.allclose(degrade(flat, torch.tensor([0.5, 1.0]), nothing), flat, atol=1e-5)
     blurred = degrade(image, torch.tensor([0.0, 1.0]), nothing)
     assert blurred[1].std() < 0.5 * blurred[0].std()
+
+
+def test_the_translators_grain_is_finer_than_its_input():
+    chain = tiny()
+    translator = Translator(chain)
+    noise = torch.zeros(2, chain.translator.noise_channels, 32, 32)
+    noise[1, translator.coarse_noise, 16, 16] = 1.0  # one position of the finer grid
+    made = translator(torch.zeros(2, 3, 32, 32), torch.tensor([0, 0]), torch.zeros(2), noise)
+    changed = torch.nonzero((made[0] - made[1]).abs().sum(dim=0) > 1e-4)
+    assert len(changed)
+    assert (changed.max(dim=0).values - changed.min(dim=0).values).max() < 4 * 4
+
+
+def test_no_pixel_of_a_fold_is_lighter_than_its_neighbours_on_the_whole():
+    chain = tiny()
+    translator = Translator(chain)
+    with torch.no_grad():
+        translator.image.bias.copy_(torch.linspace(-1, 1, 12))  # as chequered as a fold can be
+    noise = torch.zeros(1, chain.translator.noise_channels, 32, 32)
+    made = translator(torch.zeros(1, 3, 32, 32), torch.tensor([0]), torch.zeros(1), noise)
+    phases = torch.stack([made[..., y::2, x::2].mean(dim=(2, 3)) for y in (0, 1) for x in (0, 1)])
+    assert torch.allclose(phases, phases.mean(dim=0).expand_as(phases), atol=1e-5)
 
 
 def test_shrink_is_the_mean():

@@ -17,7 +17,8 @@ class Translator(nn.Module):
 
     The type and the level of degradation modulate the two lower scales (conditioning augmentation, Ho et al. 2022: a
     network that knows how far to trust its input mends the imperfect images of the first stage). Noise enters with the
-    image, so that texture is sampled and not averaged. The output is a correction to the enlarged input.
+    image, so that texture is sampled and not averaged, and once more at half the output's side: grain finer than the
+    input's pixels cannot be made from noise on its grid. The output is a correction to the enlarged input.
     """
 
     def __init__(self, config: ChainConfig, seed: int = 2) -> None:
@@ -25,11 +26,11 @@ class Translator(nn.Module):
         t = config.translator
         w = t.width
         self.scale = t.scale
-        self.noise_channels = t.noise_channels
+        self.coarse_noise = t.noise_channels - t.fine_noise * (t.scale // 2) ** 2
         self.types = TypeEmbedding(len(config.cell_types), CONDITION)
         self.level = nn.Linear(2, CONDITION)
         self.condition = nn.Linear(CONDITION, CONDITION)
-        self.stem = nn.Conv2d(3 + t.noise_channels, w, 3, padding=1)
+        self.stem = nn.Conv2d(3 + self.coarse_noise, w, 3, padding=1)
         self.down_half, self.down_quarter = Down(w, 2 * w), Down(2 * w, 4 * w)
         self.quarter_blocks = nn.ModuleList(Residual(4 * w, CONDITION) for _ in range(t.blocks))
         self.up_half = Up(4 * w, 2 * w)
@@ -37,6 +38,7 @@ class Translator(nn.Module):
         self.up_full = Up(2 * w, w)
         self.full_blocks = nn.ModuleList(Residual(w) for _ in range(t.blocks))
         self.up_two = Up(w, w) if t.scale == 4 else nn.Identity()
+        self.grain = nn.Conv2d(t.fine_noise, w, 1) if t.fine_noise else None
         self.two = nn.ModuleList(Residual(w) for _ in range(2))
         # The last doubling folds four output pixels into the channels of each position (Shi et al. 2016): the costly
         # full resolution is never computed on, and native pixels are finer than the optics resolve.
@@ -51,13 +53,14 @@ class Translator(nn.Module):
             basic: (N, 3, R, R), −1 … 1, already degraded to `level`; R divisible by 4.
             types: (N,) int64.
             level: (N,), 0 … 1.
-            noise: (N, noise_channels, R, R), standard normal.
+            noise: (N, noise_channels, R, R), standard normal; its last channels are those of the finer grid, folded.
 
         Returns:
             (N, 3, R·scale, R·scale), about −1 … 1.
         """
         levels = torch.stack([level, level.sqrt()], dim=1)
         condition = activate(self.condition(activate(self.types(types) + self.level(levels))))
+        noise, fine = noise[:, : self.coarse_noise], noise[:, self.coarse_noise :]
         x = torch.cat([basic, noise], dim=1).contiguous(memory_format=torch.channels_last)
         full = self.stem(x)
         half = self.down_half(activate(full))
@@ -71,7 +74,18 @@ class Translator(nn.Module):
         for block in self.full_blocks:
             x = block(x)
         x = self.up_two(x)
+        if self.grain is not None:
+            x = x + self.grain(F.pixel_shuffle(fine, self.scale // 2).contiguous(memory_format=torch.channels_last))
         for block in self.two:
             x = block(x)
-        correction = F.pixel_shuffle(self.image(activate(x)), 2)
+        correction = F.pixel_shuffle(_level(self.image(activate(x))), 2)
         return F.interpolate(basic, scale_factor=self.scale, mode="bilinear", align_corners=False) + correction
+
+
+def _level(folded: Tensor) -> Tensor:
+    """Gives the four pixels of a fold one mean over the image (N, 3·4, H, W): no photograph is lighter on every second
+    pixel, and that chequered pattern is what folding would leave.
+    """
+    means = folded.mean(dim=(2, 3)).unflatten(1, (3, 4))
+    excess = (means - means.mean(dim=2, keepdim=True)).flatten(1)
+    return folded - excess[:, :, None, None]
