@@ -180,3 +180,10 @@ def test_dry_run_writes_nothing(capsys, tmp_path, drawn_cells, tiny_settings):
     assert code == 0
     assert "Nothing was written" in text
     assert not out.exists()
+
+
+def test_a_run_of_given_hours_takes_so_long(capsys, tmp_path, drawn_cells, tiny_settings):
+    options = ["--config", tiny_settings, "--hours", "2", "--dry-run"]
+    code, text = run("train", str(drawn_cells), "--out", str(tmp_path / "run"), *options, capsys=capsys)
+    assert code == 0
+    assert "about 2 h 00 min" in text

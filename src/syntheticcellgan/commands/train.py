@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from syntheticcellgan.config import TrainingConfig
     from syntheticcellgan.training.hardware import Hardware
-    from syntheticcellgan.training.run import Data, Run
+    from syntheticcellgan.training.run import Data, Estimate, Run
 
 
 @click.command()
@@ -76,10 +76,10 @@ def train(
     if is_helper():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the first process says it all
     kept = runs.read_run(out) if (out / "run.json").exists() else None
-    run, prepared = _run_settings(data, out, options, kept, find_hardware())
+    run, prepared, known = _run_settings(data, out, options, kept, find_hardware())
     _announce(run, prepared)
     if dry_run:
-        guess = runs.estimate(run, prepared)
+        guess = runs.estimate(run, prepared, known)
         click.echo(
             "; ".join(f"{stage} {speed:.1f} images/s" for stage, speed in guess.speeds.items()) + ". "
             f"The whole run should take about {_duration(guess.seconds)} and {guess.memory / 2**30:.1f} GiB of memory. "
@@ -107,8 +107,10 @@ def train(
 
 def _run_settings(
     data: Path, out: Path, options: Mapping[str, Any], kept: Run | None, hardware: Hardware
-) -> tuple[Run, Data]:
-    """The run that the options describe; without any option an existing run keeps its own settings."""
+) -> tuple[Run, Data, Estimate | None]:
+    """The run that the options describe, and what was measured for --hours; without any option an existing run keeps
+    its own settings.
+    """
     from dataclasses import replace
 
     from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, check_training, from_dict, to_dict
@@ -116,7 +118,7 @@ def _run_settings(
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
     if kept is not None and not given:
-        return kept, runs.prepare_data(data, kept.training, out)
+        return kept, runs.prepare_data(data, kept.training, out), None
     tree: dict[str, Any] = {}
     if "config_file" in given:
         tree = _read_config(given["config_file"])
@@ -155,9 +157,12 @@ def _run_settings(
     prepared = runs.prepare_data(data, training, out)
     chain = from_dict(ChainConfig, {"cell_types": prepared.manifest.cell_types, **networks}, source)
     run = runs.Run(check_chain(chain, source), check_training(training, chain, source), hardware, str(data), start)
-    if "hours" in given:
-        run = replace(run, training=kept.training if kept else _for_hours(run, prepared, given["hours"]))
-    return run, prepared
+    if "hours" not in given:
+        return run, prepared, None
+    if kept:
+        return replace(run, training=kept.training), prepared, None
+    guess = runs.estimate(run, prepared)
+    return replace(run, training=_for_hours(run.training, guess, given["hours"])), prepared, guess
 
 
 def _fingerprints(data: Data, out: Path) -> bytes | None:
@@ -175,14 +180,11 @@ def _fingerprints(data: Data, out: Path) -> bytes | None:
     return path.read_bytes()
 
 
-def _for_hours(run: Run, data: Data, hours: float) -> TrainingConfig:
-    """The training whose length this machine covers in `hours`, by timing a few steps."""
+def _for_hours(training: TrainingConfig, guess: Estimate, hours: float) -> TrainingConfig:
+    """The training whose length this machine covers in `hours`."""
     from dataclasses import replace
 
-    from syntheticcellgan.training.run import estimate
-
-    training = run.training
-    factor = hours * 3600 / estimate(run, data).seconds
+    factor = hours * 3600 / guess.seconds
     low, high = training.low_resolution, training.translation
     return replace(
         training,

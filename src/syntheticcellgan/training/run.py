@@ -242,7 +242,15 @@ class Estimate:
     memory: int
 
 
-def estimate(run: Run, data: Data, steps: int = 4) -> Estimate:
+def estimate(run: Run, data: Data, known: Estimate | None = None) -> Estimate:
+    """What `run` would take; speeds are measured, unless they are `known` from a run of the same networks and batches."""
+    speeds = known.speeds if known else _speeds(run, data)
+    seconds = sum(images_in_all(run.training, name) / speed for name, speed in speeds.items())
+    # Lazy penalties, grids and held-out scores were seen to add about a fifth.
+    return Estimate(speeds, 1.2 * seconds, peak_memory())
+
+
+def _speeds(run: Run, data: Data, steps: int = 4) -> dict[StageName, float]:
     """Time a few real steps of each stage; nothing is written to the run folder."""
     import tempfile
 
@@ -257,9 +265,7 @@ def estimate(run: Run, data: Data, steps: int = 4) -> Estimate:
             for index in range(1, steps + 1):
                 stage.step(index)
             speeds[name] = steps * stage.batch / (time.perf_counter() - start)
-    seconds = sum(images_in_all(run.training, name) / speed for name, speed in speeds.items())
-    # Lazy penalties, grids and held-out scores were seen to add about a fifth.
-    return Estimate(speeds, 1.2 * seconds, peak_memory())
+    return speeds
 
 
 def peak_memory() -> int:
