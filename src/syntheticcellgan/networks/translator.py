@@ -10,7 +10,6 @@ from syntheticcellgan.config import ChainConfig
 from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, Up, activate, initialise
 
 CONDITION = 64
-DETAIL = 8  # channels at full resolution
 
 
 class Translator(nn.Module):
@@ -41,12 +40,10 @@ class Translator(nn.Module):
         self.up_two = Up(w, w) if t.scale == 4 else nn.Identity()
         self.grain = nn.Conv2d(t.fine_noise, w, 1) if t.fine_noise else None
         self.two = nn.ModuleList(Residual(w) for _ in range(2))
-        # The last doubling folds four output pixels into the channels of each position (Shi et al. 2016); so little is
-        # computed at the costly full resolution: one thin layer, without which the four would not know of each other.
-        self.image = nn.Conv2d(w, 4 * 3, 3, padding=1)
-        self.detail = nn.Conv2d(w, 4 * DETAIL, 3, padding=1)
-        self.refine = nn.Conv2d(3 + DETAIL, 3, 3, padding=1)
-        self.image.initial_gain = self.refine.initial_gain = 0.1  # type: ignore[assignment]
+        # The last doubling folds four output pixels into the channels of each position (Shi et al. 2016): the costly
+        # full resolution is never computed on, and native pixels are finer than the optics resolve.
+        self.image = nn.Conv2d(w, 12, 3, padding=1)
+        self.image.initial_gain = 0.1  # type: ignore[assignment]
         initialise(self, torch.Generator().manual_seed(seed))
 
     def forward(self, basic: Tensor, types: Tensor, level: Tensor, noise: Tensor) -> Tensor:
@@ -81,11 +78,7 @@ class Translator(nn.Module):
             x = x + self.grain(F.pixel_shuffle(fine, self.scale // 2).contiguous(memory_format=torch.channels_last))
         for block in self.two:
             x = block(x)
-        x = activate(x)
-        correction = F.pixel_shuffle(_level(self.image(x)), 2)
-        correction = correction + self.refine(
-            torch.cat([correction, F.pixel_shuffle(activate(self.detail(x)), 2)], dim=1)
-        )
+        correction = F.pixel_shuffle(_level(self.image(activate(x))), 2)
         return F.interpolate(basic, scale_factor=self.scale, mode="bilinear", align_corners=False) + correction
 
 
