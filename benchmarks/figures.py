@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from syntheticcellgan.bundle import read_card
 from syntheticcellgan.card import metrics_table
 from syntheticcellgan.evaluation.report.card_figures import card_figures
 from syntheticcellgan.evaluation.report.store import read_report
@@ -28,9 +27,8 @@ def between(text: str, marker: str, content: str) -> str:
 
 
 def quality() -> str:
-    """The figures of the bundle's report, or those on its card where it was measured before there were reports."""
-    report = RESULTS / "pbc-256"
-    metrics = card_figures(read_report(report)) if report.exists() else read_card("pbc-256")["metrics"]
+    """The figures of the bundle's report."""
+    metrics = card_figures(read_report(RESULTS / "pbc-256"))
     return "\n".join(metrics_table(metrics)) + "\n"
 
 

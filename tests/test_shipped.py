@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -43,12 +42,7 @@ def test_its_card_says_what_a_user_must_know(chain):
 
 
 def test_the_figures_on_the_card_are_those_of_the_committed_results(chain):
-    results = Path(__file__).parents[1] / "docs" / "results"
-    committed = (
-        card_figures(read_report(results / "pbc-256"))  # as scg evaluate writes it
-        if (results / "pbc-256").exists()
-        else json.loads((results / "pbc-256.json").read_text())
-    )
+    committed = card_figures(read_report(Path(__file__).parents[1] / "docs" / "results" / "pbc-256"))
     assert committed["figures"] == chain.bundle.card["metrics"]["figures"]
 
 

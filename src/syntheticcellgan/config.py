@@ -71,7 +71,7 @@ class LowResolutionTraining:
     penalty: float = 0.2  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
     penalty_interval: int = 8
     noise: float = 0.1  # added to the latents of both players, root mean square 1
-    augmentation: float = 0.0  # probability that the critic sees a latent shifted or partly hidden
+    augmentation: float = 0.5  # probability that the critic sees a latent shifted, and partly hidden
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
     label_fade_kimg: float = 15.0  # the type's influence grows from 0 to 1 over these images (typed)
     ema_kimg: float = 5.0  # half-life of the average of the weights
@@ -94,9 +94,9 @@ class TranslationTraining:
     pixel_weight: float = 1.0  # L1 at the basic image's resolution: finer pixels are the critic's to judge
     perceptual_weight: float = 0.2
     matching_weight: float = 0.5  # feature matching on the patch critic's coarser half
-    adversarial_weight: float = 1.0
+    adversarial_weight: float = 0.5  # much more of it turns chromatin into grain
     consistency_weight: float = 2.0  # down-consistency, second phase
-    ema_kimg: float = 2.0
+    ema_kimg: float = 6.0  # averages of far-apart weights were nearer to real cells than any one of them
 
 
 @dataclass(frozen=True)
