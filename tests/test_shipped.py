@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from syntheticcellgan import SyntheticCellGAN, read_manifest
-from syntheticcellgan.bundle import find_bundle
+from syntheticcellgan.bundle import find_bundle, read_card
 from syntheticcellgan.data.images import read_image
 from syntheticcellgan.data.sample import sample_folder
 from syntheticcellgan.demo import make_demo
@@ -39,6 +39,17 @@ def test_its_card_says_what_a_user_must_know(chain):
     assert card["metrics"]["figures"]
     assert set(card["data"]["counts"]) == {"train", "validation", "test"}
     assert "efficientnet-lite0" in card["training"]["extractors_in_losses"]
+
+
+def test_the_bundle_of_leukaemic_cells_is_small_and_says_what_is_not_known_of_its_images():
+    folder = find_bundle("apl-256")
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 40e6
+    card = read_card(folder)
+    assert "not verified" in card["data"]["licence"]
+    assert card["data"]["split_by"] == "patient"
+    assert {"promyelocyte_apl", "blast_apl", "blast_aml"} <= set(card["data"]["counts"]["train"])
+    committed = card_figures(read_report(Path(__file__).parents[1] / "docs" / "results" / "apl-256"))
+    assert committed["figures"] == card["metrics"]["figures"]
 
 
 def test_the_figures_on_the_card_are_those_of_the_committed_results(chain):

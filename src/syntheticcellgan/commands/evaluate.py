@@ -28,7 +28,7 @@ _SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder of the report; new or empty.")
 @click.option("--quick", is_flag=True, help="Fewer cells and shorter training of classifiers: minutes, wide intervals.")
-@click.option("--count", type=click.IntRange(1), help="Cells of each type on each side, at most.  [100; quick: 36]")
+@click.option("--count", type=click.IntRange(1), help="Cells of each type on each side, at most.  [100; quick: 30]")
 @click.option(
     "--extractor",
     "extractors",

@@ -21,7 +21,7 @@ SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes", 
 Tell = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
-STANDARD_COUNT, QUICK_COUNT = 100, 36
+STANDARD_COUNT, QUICK_COUNT = 100, 30
 
 
 @dataclass(frozen=True)
