@@ -129,3 +129,20 @@ def test_basic_mode_draws_the_same_kind_of_basic_cell_for_every_type(tmp_path):
 def test_wrong_requests_are_explained(chain, arguments, said):
     with pytest.raises(InputError, match=said):
         chain.generate(**arguments)
+
+
+def test_a_walk_leads_from_one_cell_to_the_other_through_neighbours(chain):
+    start, end = ("eosinophil", 3), ("monocyte", 8)
+    way = chain.walk(start, end, steps=9, truncation=0.9)
+    assert way.shape == (9, 128, 128, 3)
+    for picture, (name, seed) in ((way[0], start), (way[-1], end)):
+        assert np.array_equal(picture, chain.generate(name, seed=seed, truncation=0.9).images[0])
+    steps = np.abs(np.diff(way.astype(float), axis=0)).mean(axis=(1, 2, 3))
+    assert 0 < steps.max() < np.abs(way[-1].astype(float) - way[0]).mean()
+    assert np.array_equal(chain.walk(end, start, steps=3, truncation=0.9)[1], way[4])
+
+
+def test_a_walk_out_of_range_is_refused(chain):
+    for start, steps in ((("nobody", 0), 5), (("monocyte", -1), 5), (("monocyte", 0), 1)):
+        with pytest.raises(InputError):
+            chain.walk(start, ("monocyte", 0), steps)

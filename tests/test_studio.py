@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 import zipfile
 
@@ -14,7 +15,8 @@ from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.pipeline import SyntheticCellGAN
 from syntheticcellgan.provenance import read_provenance
-from syntheticcellgan.studio import BLOCK, Studio
+from syntheticcellgan.studio import BLOCK, WALK, Studio
+from syntheticcellgan.writer import Request
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,30 @@ def test_what_is_known_about_a_cell(studio):
     assert 0 <= found.nearer <= 1
     assert Image.open(io.BytesIO(found.basic)).size == (64, 64)
     assert found.notes or 0 < found.measures["Nucleus : cell area"] < 1
+
+
+def test_a_walk_is_made_once_and_says_that_it_is_synthetic(studio, monkeypatch):
+    files = studio.walk(0, ("PLT", 3), ("platelet", 9))
+    assert len(files) == WALK
+    with Image.open(io.BytesIO(files[4])) as picture, Image.open(io.BytesIO(studio.picture(0, "platelet", 3))) as first:
+        assert json.loads(picture.info["Description"])["share"] == 0.25
+        assert "trainedAlgorithmicMedia" in picture.info["XML:com.adobe.xmp"]
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(files[0]))), np.asarray(first))
+    monkeypatch.setattr(type(studio.chain(0)), "walk", None)
+    assert studio.walk(0, ("platelet", 3), ("platelet", 9)) is files
+
+
+def test_a_data_set_is_filled_up_piece_by_piece(studio, tmp_path):
+    pieces = list(studio.fill_up(0, [Request("platelet", 3, seed=96), Request("monocyte", 0)]))
+    assert len(pieces) == 4, "one for each cell, and the table"
+    (tmp_path / "extra.zip").write_bytes(b"".join(pieces))
+    with zipfile.ZipFile(tmp_path / "extra.zip") as packed:
+        assert packed.testzip() is None
+        packed.extractall(tmp_path / "extra")
+    assert read_manifest(tmp_path / "extra").counts == {"platelet": 3}
+    for wanted in ([Request("platelet", 0)], [Request("hairy", 1)], [Request("platelet", 10**6)]):
+        with pytest.raises(InputError):
+            studio.fill_up(0, wanted)
 
 
 @pytest.mark.parametrize(("name", "seed", "truncation"), [("hairy", 0, 1), ("platelet", -1, 1), ("platelet", 0, 2)])

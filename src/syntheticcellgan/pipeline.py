@@ -34,6 +34,7 @@ MICRO_BATCH = 4
 """Images that go through the networks together, always: with one shape the sums inside are always added in one order."""
 
 MAX_COUNT = 1_000_000
+MAX_STEPS = 1_000
 MAX_SEED = 2**63 - 1
 LOOK_CELLS = 40
 """Cells, of all types alike, that a bundle's own look is measured on."""
@@ -192,22 +193,74 @@ class SyntheticCellGAN:
 
     @torch.inference_mode()
     def _micro_batch(self, chunk: list[tuple[str, int]], truncation: float) -> list[Cell]:
-        g, t = self.chain.generator, self.chain.translator
         padded = chunk + [chunk[-1]] * (MICRO_BATCH - len(chunk))
-        sizes = [(g.latent_size,), (3, g.resolution, g.resolution), (t.noise_channels, g.resolution, g.resolution)]
-        latent, grain, texture = _noises(padded, sizes)
-        types = torch.tensor([self.cell_types.index(name) for name, _ in padded])
-        generator, translator = self.bundle.generator, self.bundle.translator
-        style = generator.map(latent, types)
-        mean = self.bundle.style_mean[types]
-        basic = generator.synthesise(mean + truncation * (style - mean))
-        level = torch.full((MICRO_BATCH,), self.chain.generation_level)
-        made = translator(degrade(basic, level, grain), types, level, texture)
-        images, basics = to_uint8(made), to_uint8(basic)
+        style, grain, texture = self._drawn(padded, truncation)
+        images, basics = self._rendered(style, self._types(padded), grain, texture)
         cells = [Cell(images[i], basics[i], name, seed) for i, (name, seed) in enumerate(chunk)]
         if self.style is None:
             return cells
         return [replace(cell, image=self.style(cell.image, _key(cell.cell_type, cell.seed))) for cell in cells]
+
+    def _types(self, chunk: list[tuple[str, int]]) -> Tensor:
+        return torch.tensor([self.cell_types.index(name) for name, _ in chunk])
+
+    def _drawn(self, chunk: list[tuple[str, int]], truncation: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Style vectors, grain of the basic image and noise of the translator for each pair."""
+        g, t = self.chain.generator, self.chain.translator
+        sizes = [(g.latent_size,), (3, g.resolution, g.resolution), (t.noise_channels, g.resolution, g.resolution)]
+        latent, grain, texture = _noises(chunk, sizes)
+        types = self._types(chunk)
+        style, mean = self.bundle.generator.map(latent, types), self.bundle.style_mean[types]
+        return mean + truncation * (style - mean), grain, texture
+
+    def _rendered(self, style: Tensor, types: Tensor, grain: Tensor, texture: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Finished and basic images, uint8. types: (N,) int64, or shares of each type (N, K)."""
+        basic = self.bundle.generator.synthesise(style)
+        level = torch.full((MICRO_BATCH,), self.chain.generation_level)
+        made = self.bundle.translator(degrade(basic, level, grain), types, level, texture)
+        return to_uint8(made), to_uint8(basic)
+
+    def walk(
+        self, start: tuple[str, int], end: tuple[str, int], steps: int = 17, truncation: float = 1.0
+    ) -> np.ndarray:
+        """The way from one cell to another, both given as (cell type, seed), through what lies between them.
+
+        Style vectors change evenly (Karras et al. 2019, A Style-Based Generator Architecture, section 4); noise is mixed
+        so that its variance stays one. Between two types lie forms that no cell need have.
+
+        Returns:
+            (steps, S, S, 3) uint8. The first and the last are the cells that `generate` makes.
+
+        Raises:
+            InputError: unknown type, or a seed, truncation or number of steps out of range.
+        """
+        if not 2 <= steps <= MAX_STEPS:
+            raise InputError(f"steps is {steps}; a walk can have 2 to {MAX_STEPS}.")
+        check_truncation(truncation)
+        ends = [(self.find_type(name), int(seed)) for name, seed in (start, end)]
+        for _, seed in ends:
+            check_seeds(seed)
+        shares = np.linspace(0, 1, steps).tolist()
+        chunks = [shares[i : i + MICRO_BATCH] for i in range(0, steps, MICRO_BATCH)]
+        with _workers() as (pool, _):
+            return np.concatenate(list(pool.map(lambda chunk: self._between(ends, chunk, truncation), chunks)))
+
+    @torch.inference_mode()
+    def _between(self, ends: list[tuple[str, int]], shares: list[float], truncation: float) -> np.ndarray:
+        padded = torch.tensor(shares + [shares[-1]] * (MICRO_BATCH - len(shares)))
+        drawn = [self._drawn([end] * MICRO_BATCH, truncation) for end in ends]
+        kinds = [torch.nn.functional.one_hot(self._types([end] * MICRO_BATCH), len(self.cell_types)) for end in ends]
+        (style_a, *noises_a), (style_b, *noises_b) = drawn
+        a, b = 1 - padded[:, None], padded[:, None]
+        norm = (a**2 + b**2).sqrt()[..., None, None]
+        grain, texture = (
+            (a[..., None, None] * x + b[..., None, None] * y) / norm for x, y in zip(noises_a, noises_b, strict=True)
+        )
+        images, _ = self._rendered(a * style_a + b * style_b, a * kinds[0] + b * kinds[1], grain, texture)
+        if self.style is None:
+            return images[: len(shares)]
+        keys = [_key(*ends[share == 1]) for share in shares]
+        return np.stack([self.style(image, key) for image, key in zip(images, keys, strict=False)])
 
 
 def check_truncation(truncation: float) -> None:

@@ -4,16 +4,15 @@ studio = Studio(["pbc-256"])
 studio.picture(0, "eosinophil", seed=7)      # PNG file, with its provenance inside
 studio.look_into(0, "eosinophil", seed=7)    # the basic image, measured morphology, nearest training fingerprint
 studio.pack(0, [("eosinophil", 7)])          # zip: a folder per type, metadata.csv
+studio.walk(0, ("monocyte", 1), ("monocyte", 2))  # the way from one cell to another
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import threading
-import zipfile
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,11 +22,12 @@ import numpy as np
 from PIL import Image
 
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.provenance import FORMATS, Provenance, encode
+from syntheticcellgan.provenance import Provenance, encode, encode_sheet
 
 if TYPE_CHECKING:
     from syntheticcellgan.evaluation.copies import Fingerprints
     from syntheticcellgan.pipeline import Cell, SyntheticCellGAN
+    from syntheticcellgan.writer import Request
 
 BLOCK = 8
 """Seeds that are made together: two micro-batches, one for each of two cores."""
@@ -35,7 +35,9 @@ BLOCK = 8
 KEPT = 512
 """Cells that are kept in memory, about 0.2 MB each; any other is made anew, the same."""
 
-MOST_PACKED = 500
+MOST_PACKED, MOST_FILLED = 500, 20_000
+
+WALK, KEPT_WALKS = 17, 16
 
 _MEASURES = {
     "nc_ratio": "Nucleus : cell area",
@@ -66,16 +68,16 @@ class Insight:
 
 
 class Loaded:
-    """A bundle, loaded when it is first needed."""
+    """A bundle, loaded when it is first needed. place: folder, zip or shipped name."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, place: str, title: str) -> None:
+        self.place, self.title = place, title
 
     @cached_property
     def chain(self) -> SyntheticCellGAN:
         from syntheticcellgan.pipeline import SyntheticCellGAN
 
-        return SyntheticCellGAN.load(self.name)
+        return SyntheticCellGAN.load(self.place)
 
     @cached_property
     def fingerprints(self) -> Fingerprints | None:
@@ -89,14 +91,34 @@ class Studio:
     """Several bundles; safe to use from many threads, of which one at a time generates."""
 
     def __init__(self, bundles: Sequence[str]) -> None:
-        self._loaded = [Loaded(name) for name in bundles]
+        self._loaded: list[Loaded] = []
         self._cells: OrderedDict[tuple[int, str, int, float], Cell] = OrderedDict()
+        self._walks: OrderedDict[Any, list[bytes]] = OrderedDict()
         self._busy, self._table = threading.Lock(), threading.Lock()
+
+        for place in bundles:
+            self.offer(place)
+
+    def offer(self, place: str, title: str = "") -> int:
+        """Add a bundle, if it is not there yet; its number."""
+        with self._table:
+            known = [loaded.place for loaded in self._loaded]
+            if place not in known:
+                path = Path(place)
+                own = path.parent.name if path.name == "bundle" else path.stem
+                self._loaded.append(Loaded(place, title or own or place))
+                known.append(place)
+            return known.index(place)
 
     @property
     def names(self) -> list[str]:
-        """Names of the bundles, as given."""
-        return [Path(loaded.name).stem for loaded in self._loaded]
+        """What the bundles are called."""
+        return [loaded.title for loaded in self._loaded]
+
+    @property
+    def places(self) -> list[str]:
+        """Where they lie, or their shipped names."""
+        return [loaded.place for loaded in self._loaded]
 
     def chain(self, bundle: int) -> SyntheticCellGAN:
         """The loaded bundle of this number; InputError if there is none."""
@@ -175,29 +197,73 @@ class Studio:
         distance = 1 - float(nearest(views([cell.image]), known.descriptors).similarity[0])
         return distance, float(np.mean(known.baseline < distance))
 
+    def walk(self, bundle: int, start: tuple[str, int], end: tuple[str, int], truncation: float = 1.0) -> list[bytes]:
+        """The way from one cell (type, seed) to another, `WALK` PNG files; InputError as `SyntheticCellGAN.walk`."""
+        chain = self.chain(bundle)
+        ends = (chain.find_type(start[0]), start[1]), (chain.find_type(end[0]), end[1])
+        key = bundle, *ends, truncation
+        with self._table:
+            if key in self._walks:
+                return self._walks[key]
+        with self._busy:
+            # Whoever waited for the same walk finds it made.
+            if key not in self._walks:
+                images = chain.walk(*ends, WALK, truncation)
+                made = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
+                files = [
+                    encode_sheet(Image.fromarray(image), {**made, "between": ends, "share": k / (WALK - 1)})
+                    for k, image in enumerate(images)
+                ]
+                with self._table:
+                    self._walks[key] = files
+                    while len(self._walks) > KEPT_WALKS:
+                        self._walks.popitem(last=False)
+            return self._walks[key]
+
     def pack(self, bundle: int, wanted: Sequence[tuple[str, int]], truncation: float = 1.0) -> bytes:
-        """A zip of these (cell type, seed): a folder per type, each file with its provenance, and metadata.csv.
+        """A zip of these (cell type, seed), see `packing.pack`.
 
         Raises:
             InputError: none or too many, or as `cell`.
         """
-        from syntheticcellgan.writer import COLUMNS
+        from syntheticcellgan.packing import pack
 
         wanted = list(dict.fromkeys(wanted))
         if not 1 <= len(wanted) <= MOST_PACKED:
             raise InputError(f"{len(wanted)} cells were chosen; 1 to {MOST_PACKED} fit. Use scg generate for more.")
-        table = io.StringIO()
-        rows = csv.writer(table)
-        rows.writerow(COLUMNS)
-        made_by, buffer = self.chain(bundle).bundle, io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
-            for name, seed in wanted:
-                cell = self.cell(bundle, name, seed, truncation)
-                file = f"{cell.cell_type}/{cell.cell_type}-{seed:08d}{FORMATS['png']}"
-                packed.writestr(file, encode(cell.image, "png", self._provenance(bundle, cell, truncation)))
-                rows.writerow([file, cell.cell_type, seed, truncation, made_by.name, made_by.id, "yes"])
-            packed.writestr("metadata.csv", table.getvalue())
-        return buffer.getvalue()
+        made_by = self.chain(bundle).bundle
+        cells = (self.cell(bundle, name, seed, truncation) for name, seed in wanted)
+        return b"".join(pack(cells, made_by.name, made_by.id, truncation))
+
+    def fill_up(self, bundle: int, requests: Sequence[Request], truncation: float = 1.0) -> Iterator[bytes]:
+        """The pieces of a zip with the cells of all requests, made while they are taken.
+
+        Raises:
+            InputError: nothing or too much is asked for, or as `cell`; before the first piece.
+        """
+        from syntheticcellgan.packing import pack
+        from syntheticcellgan.pipeline import check_seeds, check_truncation
+
+        chain = self.chain(bundle)
+        total = sum(r.count for r in requests)
+        if not 1 <= total <= MOST_FILLED or any(r.count < 0 for r in requests):
+            raise InputError(
+                f"{total:,} cells are asked for; 1 to {MOST_FILLED:,} fit into one file. For more: scg generate "
+                "--balance-with."
+            )
+        check_truncation(truncation)
+        for r in requests:
+            check_seeds(r.seed, max(r.count, 1))
+        named = [(chain.find_type(r.cell_type), r) for r in requests]
+        pairs = [(name, r.seed + k) for name, r in named for k in range(r.count)]
+        return pack(self._in_turns(chain, pairs, truncation), chain.bundle.name, chain.bundle.id, truncation)
+
+    def _in_turns(self, chain: SyntheticCellGAN, pairs: Sequence[tuple[str, int]], truncation: float) -> Iterator[Cell]:
+        """Cells in blocks, between which others have their turn."""
+        for first in range(0, len(pairs), 4 * BLOCK):
+            with self._busy:
+                block = list(chain.stream(pairs[first : first + 4 * BLOCK], truncation))
+            yield from block
 
     def card(self, bundle: int) -> dict[str, Any]:
         """What the bundle says of itself."""

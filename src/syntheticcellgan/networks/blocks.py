@@ -92,6 +92,10 @@ class Residual(nn.Module):
 class TypeEmbedding(nn.Embedding):
     """One row per cell type; `strength` in [0, 1] fades its influence in (transitional conditioning, Shahbazi et al. 2022)."""
 
+    def forward(self, types: Tensor) -> Tensor:
+        """types (N,) int64, or shares of each type (N, K) float for a form between types → (N, dim)."""
+        return types @ self.weight if types.is_floating_point() else super().forward(types)
+
     def faded(self, types: Tensor, strength: float) -> Tensor:
         """types (N,) int64 → (N, dim)."""
         return self(types) * strength
