@@ -10,10 +10,10 @@ from fastapi import APIRouter, Cookie, Depends, Form, HTTPException, Query, Requ
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from syntheticcellgan.data.manifest import Manifest
+from syntheticcellgan.data.upload import unpacked
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.review import overview, sessions
 from syntheticcellgan.review.checklist import FEATURES, JUDGEMENTS
-from syntheticcellgan.review.sources import unpacked
 from syntheticcellgan.review.tables import REAL, SYNTHETIC, new_id
 from syntheticcellgan.web.pages import page, problem
 from syntheticcellgan.web.safety import COOKIE, same
@@ -52,8 +52,10 @@ def _page(request: Request, template: str, status: int = 200, **values: Any) -> 
 
 @router.get("/")
 def entrance(request: Request) -> HTMLResponse:
-    """The studio and the reading room."""
-    return _page(request, "home.html", bundles=request.app.state.room.studio.names)
+    """What there is to do, and what is being done."""
+    room = request.app.state.room
+    room.look_for_bundles()
+    return _page(request, "home.html", bundles=room.studio.names, running=room.work.jobs.running())
 
 
 @router.get("/sessions")
@@ -81,6 +83,7 @@ def new(
 
 
 def _new(request: Request, status: int = 200, error: str = "", **values: Any) -> HTMLResponse:
+    request.app.state.room.look_for_bundles()
     given = values.get("given") or {"margin": 0.10, "power": 0.80, "readers": 4, "correlation": 0.0}
     sources = list(enumerate(request.app.state.room.sources))
     return _page(
