@@ -1,7 +1,8 @@
 """The screenshots of the studio and the reading room in docs/images, and how soon the studio shows its cells.
 
-    python benchmarks/screenshots.py
+    python benchmarks/screenshots.py [--folder WORK --run NAME --report NAME]
 
+With a work folder, the pages of a training and of a report in it as well.
 Needs a Chromium and the development extras. The answers in the pictures are drawn at random: the session and its readers
 are called simulated, and nothing about the bundle follows from them.
 """
@@ -85,13 +86,19 @@ def shoot(page: Page, name: str) -> None:
             break
 
 
-def visit(browser: Browser, address: str, session: str, token: str) -> None:
+def visit(browser: Browser, address: str, session: str, token: str, run: str | None, report: str | None) -> None:
     base = address.split("/enter")[0]
+    walk = "/studio/walk?cell_type=neutrophil&seed=1&to_type=lymphocyte&to_seed=5"
     pages = {
         "reading": (f"/read/{token}/cell/1/13", (("desktop", "light"), ("phone", "dark"))),
         "results": (f"/sessions/{session}/results", (("desktop", "dark"), ("phone", "light"))),
         "studio": ("/studio?cell_type=eosinophil&count=16", (("desktop", "light"), ("phone", "dark"))),
+        "walk": (walk, (("desktop", "dark"), ("phone", "light"))),
     }
+    if run:
+        pages["training"] = (f"/runs/{run}", (("desktop", "light"), ("phone", "dark")))
+    if report:
+        pages["report"] = (f"/reports/{report}", (("desktop", "dark"), ("phone", "light")))
     for name, (path, looks) in pages.items():
         for size, scheme in looks:
             phone = size == "phone"
@@ -102,6 +109,9 @@ def visit(browser: Browser, address: str, session: str, token: str) -> None:
             if name == "studio":
                 page.locator("#made").scroll_into_view_if_needed()
                 page.evaluate("document.querySelector('h2').scrollIntoView()")
+            if name == "walk":
+                page.get_by_role("slider").fill("8")
+                page.evaluate("document.querySelector('.way').scrollIntoView()")
             shoot(page, f"{name}-{size}-{scheme}")
 
 
@@ -125,11 +135,16 @@ def measure(browser: Browser, address: str) -> dict[str, float]:
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, help="work folder to be shown")
+    parser.add_argument("--run", help="name of a run in it")
+    parser.add_argument("--report", help="name of a report in it")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         place = Path(folder) / "room.sqlite"
         session, token = simulate(place, Path(folder) / "cells")
         command = [sys.executable, "-m", "syntheticcellgan", "serve", "--port", "0", "--database", str(place)]
+        command += ["--folder", str(options.folder or folder)]
         server = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
         )
@@ -141,7 +156,7 @@ def main() -> None:
                 address = server.stdout.readline()
             time.sleep(15)  # the networks are loaded
             times = {name: round(value, 2) for name, value in measure(browser, found[0]).items()}
-            visit(browser, found[0], session, token)
+            visit(browser, found[0], session, token, options.run, options.report)
         finally:
             browser.close()
             server.kill()

@@ -12,7 +12,7 @@ from syntheticcellgan.review.database import open_database
 from syntheticcellgan.review.sessions import Settings, create_session, invite_reader
 
 
-def test_no_page_has_a_serious_finding(tmp_path, folders):
+def test_no_page_has_a_serious_finding(tmp_path, folders, work):
     checker = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="axe-playwright-python is missing"
     ).Axe()
@@ -28,12 +28,32 @@ def test_no_page_has_a_serious_finding(tmp_path, folders):
         reading.save_answer(database, reader, item, answer, "k")
     reading.open_primer(database, reader)
     database.close()
-    studio = ("/studio?cell_type=platelet&count=8", "/studio/cell/0/platelet/3", "/studio/bundle/0")
-    organiser = ("/", *studio, "/sessions", "/sessions/new", f"/sessions/{made}", f"/sessions/{made}/results")
+    studio = ("/studio?cell_type=platelet&count=8", "/studio/cell/0/platelet/3", "/studio/bundle/0", "/studio/balance")
+    walk = "/studio/walk?cell_type=platelet&seed=1&to_seed=2"
+    runs = ("/runs", "/runs/new", "/runs/my%20run", "/reports", "/reports/new", "/reports/my%20report")
+    organiser = (
+        "/",
+        *studio,
+        walk,
+        *runs,
+        "/sessions",
+        "/sessions/new",
+        f"/sessions/{made}",
+        f"/sessions/{made}/results",
+    )
     readers = (f"/read/{first}", f"/read/{first}/cell/1/1", f"/read/{second}", f"/read/{second}/examples", "/nowhere")
-    with chromium() as browser, serving("--database", str(place)) as server:
+    with chromium() as browser, serving("--database", str(place), "--folder", str(work)) as server:
         everything = (*organiser, *readers)
-        styled = ("/", studio[0], f"/sessions/{made}", f"/sessions/{made}/results", *readers[:2])
+        styled = (
+            "/",
+            studio[0],
+            walk,
+            runs[2],
+            runs[5],
+            f"/sessions/{made}",
+            f"/sessions/{made}/results",
+            *readers[:2],
+        )
         for scheme, width, paths in (("light", 1280, everything), ("dark", 360, styled)):
             # The checker's script is put into the page from outside, which the page's own policy forbids.
             options = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}, "bypass_csp": True}

@@ -19,6 +19,12 @@ READER_PATHS = ("", "/cell/1/1", "/examples")
 ORGANISER_PATHS = (
     "/",
     "/studio",
+    "/studio/walk",
+    "/studio/balance",
+    "/runs",
+    "/runs/new",
+    "/reports",
+    "/reports/new",
     "/sessions",
     "/sessions/new",
     "/sessions/{s}",

@@ -105,3 +105,43 @@ def test_answers_are_kept_one_by_one_and_shown_again(site):
 def test_a_wrong_field_is_refused(site, field):
     fields = {"item": site.item(2), "key": "x", "scripted": "1", **field}
     assert site.stranger.post(f"/read/{site.token}/cell/1/2", data=fields).status_code == 422
+
+
+def test_a_data_set_is_balanced(studio_site, folders):
+    picture = next((folders[0] / "platelet").glob("*.png")).read_bytes()
+    extra = [("cells/lymphocyte/x.png", picture), ("cells/plasma cell/y.png", picture)]
+    sent = {"data": ("mine.zip", archive(folders[0], extra=extra))}
+    token = {"csrf": studio_site.keys.csrf, "bundle": 0}
+    page = studio_site.organiser.post("/studio/balance", data=token, files=sent)
+    assert page.status_code == 200, page.text
+    asked = re.findall(r'name="cell_type" value="(\w+)".*?name="count" value="(\d+)"', page.text)
+    assert asked == [("lymphocyte", "0"), ("monocyte", "1"), ("platelet", "1")]
+    assert "does not know this type" in page.text
+    fields = {**token, "cell_type": ["monocyte", "platelet"], "count": ["1", "2"], "seed": "96"}
+    made = studio_site.organiser.post("/studio/balance/fill", data=fields)
+    with zipfile.ZipFile(io.BytesIO(made.content)) as packed:
+        rows = list(csv.DictReader(io.StringIO(packed.read("metadata.csv").decode())))
+    assert [(row["cell_type"], row["seed"]) for row in rows] == [
+        ("monocyte", "96"),
+        ("platelet", "96"),
+        ("platelet", "97"),
+    ]
+
+
+def test_what_cannot_be_balanced_is_said(studio_site, folders):
+    token = {"csrf": studio_site.keys.csrf, "bundle": 0}
+    for content, sentence in ((archive(folders[0]), "The uploaded data set is balanced"), (b"x", "no zip archive")):
+        answer = studio_site.organiser.post("/studio/balance", data=token, files={"data": ("x.zip", content)})
+        assert answer.status_code == 422
+        assert sentence in answer.text
+    fields = {**token, "cell_type": "monocyte", "count": "10000000"}
+    assert "fit into one file" in studio_site.organiser.post("/studio/balance/fill", data=fields).text
+
+
+def test_a_walk(studio_site):
+    page = studio_site.organiser.get("/studio/walk?cell_type=platelet&seed=96&to_seed=97")
+    pictures = re.findall(r'src="(/studio/walk/[^"]+)"', page.text)
+    assert len(pictures) == 18, "the shown one and the strip"
+    assert studio_site.organiser.get(pictures[-1]).headers["content-type"] == "image/png"
+    assert studio_site.organiser.get(pictures[0].replace("/0.png", "/99.png")).status_code == 404
+    assert "seed is -1" in studio_site.organiser.get("/studio/walk?cell_type=platelet&seed=-1").text

@@ -19,9 +19,16 @@ BUNDLE = "pbc-256"
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; others can come in by it.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="0: any free one.")
-@click.option("--real", type=click.Path(path_type=Path), multiple=True, help="Folder of real cells for sessions.")
+@click.option("--real", type=click.Path(path_type=Path), multiple=True, help="Folder of real cells; may be repeated.")
 @click.option("--synthetic", type=click.Path(path_type=Path), multiple=True, help="Folder of synthetic cells.")
 @click.option("--bundle", "bundles", multiple=True, default=(BUNDLE,), show_default=True, help="May be repeated.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=".",
+    show_default=True,
+    help="Where runs, reports and uploaded data lie.",
+)
 @click.option("--public-url", help="How readers reach this server, such as https://pc17.clinic.example:8642.")
 @click.option("--certificate", type=click.Path(path_type=Path, exists=True), help="PEM file, for https.")
 @click.option("--key", type=click.Path(path_type=Path, exists=True), help="Private key of the certificate.")
@@ -32,6 +39,7 @@ def serve(
     real: tuple[Path, ...],
     synthetic: tuple[Path, ...],
     bundles: tuple[str, ...],
+    folder: Path,
     public_url: str | None,
     certificate: Path | None,
     key: Path | None,
@@ -56,7 +64,7 @@ def serve(
     sources = known_sources(list(real), list(synthetic), list(bundles))
     database = open_place(place, create=True)
     keys = Keys()
-    app = create_app(database, sources, _hosts(host, port, public_url), keys, bundles, public_url)
+    app = create_app(database, sources, _hosts(host, port, public_url), keys, bundles, public_url, folder)
     # The networks are loaded while the page is opened.
     threading.Thread(target=app.state.room.studio.warm_up, daemon=True).start()
     shown = host if host not in ("0.0.0.0", "::") else "127.0.0.1"
@@ -67,6 +75,9 @@ def serve(
         click.echo(
             "Others can reach this server and read what is sent: use --certificate and --key, or a proxy with TLS."
         )
+    again = app.state.room.work.jobs.resume_broken_off()
+    if again is not None:
+        click.echo(f"“{again.title}” was broken off, and now goes on.")
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -81,6 +92,9 @@ def serve(
         uvicorn.Server(config).run(sockets=[listener])
     finally:
         database.close()
+        job = app.state.room.work.jobs.running()
+        if job is not None:
+            click.echo(f"“{job.title}” goes on without the server; start the server again to look on or to stop it.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

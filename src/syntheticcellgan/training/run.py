@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning_fabric import Fabric
 
-from syntheticcellgan import __version__
-from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict, to_dict
+from syntheticcellgan.config import TrainingConfig, to_dict
 from syntheticcellgan.data.manifest import Manifest, read_manifest
 from syntheticcellgan.data.splits import Split, read_split, split_manifest, write_split
 from syntheticcellgan.errors import InputError
@@ -28,23 +26,9 @@ from syntheticcellgan.training.hardware import Hardware
 from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
 from syntheticcellgan.training.processes import AveragedGradients, is_helper, leave_together, share
+from syntheticcellgan.training.run_folder import STAGES, Run, StageName, images_in_all, read_run, stage_folder
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
-
-StageName = Literal["autoencoder", "low-resolution", "translation"]
-STAGES: tuple[StageName, ...] = ("autoencoder", "low-resolution", "translation")
-
-
-@dataclass(frozen=True)
-class Run:
-    """What `run.json` keeps: everything that decides the outcome."""
-
-    chain: ChainConfig
-    training: TrainingConfig
-    hardware: Hardware
-    data: str
-    start: str = ""  # the bundle whose weights it begins with
-    version: str = __version__
 
 
 @dataclass(frozen=True)
@@ -108,21 +92,6 @@ def open_run(out: Path, run: Run) -> Run:
             "Leave the options as they were to resume it, or choose another --out folder."
         )
     return kept
-
-
-def read_run(out: Path) -> Run:
-    """The settings of a run folder.
-
-    Raises:
-        InputError: there is no run, or its file was damaged.
-    """
-    path = out / "run.json"
-    try:
-        return from_dict(Run, json.loads(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read ({error}); is {out} the folder of a run?") from error
 
 
 def train(
@@ -216,21 +185,6 @@ def _new_stage(
 def finished(run: Run, out: Path, stages: tuple[StageName, ...] = STAGES) -> bool:
     """Whether these stages have seen all their images."""
     return all(images_seen(stage_folder(out, name)) >= images_in_all(run.training, name) for name in stages)
-
-
-def images_in_all(training: TrainingConfig, name: StageName) -> int:
-    """How many images a stage is to see."""
-    kimg = {
-        "autoencoder": training.autoencoder.kimg,
-        "low-resolution": training.low_resolution.kimg,
-        "translation": training.translation.kimg,
-    }
-    return int(kimg[name] * 1000)
-
-
-def stage_folder(out: Path, name: StageName) -> Path:
-    """Where a stage keeps its checkpoints, log and grids."""
-    return out / name.replace("-", "_")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio.to_thread
 from fastapi import FastAPI, Request
@@ -14,12 +15,14 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.jobs.work_folder import WorkFolder
 from syntheticcellgan.review.database import Database
 from syntheticcellgan.review.reading import Closed, NotFound
 from syntheticcellgan.review.sessions import Invitation
 from syntheticcellgan.review.sources import Source
+from syntheticcellgan.review.tables import SYNTHETIC
 from syntheticcellgan.studio import Studio
-from syntheticcellgan.web import organiser, reader, studio
+from syntheticcellgan.web import organiser, reader, reports, runs, studio
 from syntheticcellgan.web.pages import STATIC, problem
 from syntheticcellgan.web.safety import Gate, Keys
 
@@ -29,11 +32,20 @@ class Room:
     """What all pages share. links: invitations whose personal link was not shown yet, by a number used once."""
 
     database: Database
-    sources: Sequence[Source]
+    sources: list[Source]
     keys: Keys
     studio: Studio
+    work: WorkFolder
     public_url: str | None = None
     links: dict[str, Invitation] = field(default_factory=dict)
+
+    def look_for_bundles(self) -> None:
+        """Offer the bundles of finished trainings as well, in the studio and for reading sessions."""
+        for entry in self.work.runs():
+            place = str(entry.bundle) if entry.bundle else ""
+            if place and place not in self.studio.places:
+                self.studio.offer(place, entry.title)
+                self.sources.append(Source(f"Made now by {entry.title}", SYNTHETIC, place, True))
 
 
 def create_app(
@@ -43,24 +55,27 @@ def create_app(
     keys: Keys,
     bundles: Sequence[str] = (),
     public_url: str | None = None,
+    folder: Path = Path(),
 ) -> FastAPI:
     """The application.
 
-    bundles: of the studio, folders, zips or shipped names. hosts: values of the Host header that it answers to (name and
-    port). public_url: how readers reach it, for their links; None for the address by which the organiser came.
+    folder: where runs, reports and uploaded data lie. bundles: of the studio, folders, zips or shipped names. hosts:
+    values of the Host header that it answers to (name and port). public_url: how readers reach it, for their links; None
+    for the address by which the organiser came.
     """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_few_threads)
-    app.state.room = Room(database, sources, keys, Studio(bundles), public_url)
+    app.state.room = Room(database, list(sources), keys, Studio(bundles), WorkFolder(folder), public_url)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(reader.router)
     app.include_router(organiser.public)
     app.include_router(organiser.router)
-    app.include_router(studio.router)
+    for pages in (studio, runs, reports):
+        app.include_router(pages.router)
     app.add_exception_handler(ScgError, _said)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(Exception, _failed)
-    app.add_middleware(Gate, hosts=hosts, uploads=("/sessions",))
+    app.add_middleware(Gate, hosts=hosts, uploads=("/sessions", "/studio/balance", "/runs", "/reports"))
     return app
 
 

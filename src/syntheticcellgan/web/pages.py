@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
 from syntheticcellgan import __version__
 from syntheticcellgan.cell_types import resolve
@@ -24,7 +27,37 @@ _environment = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
-_environment.filters.update(filters(), note_of=lambda name: resolve(name).note)
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 in the computer's own time."""
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def duration(seconds: float) -> str:
+    """To the minute; days where there are many hours."""
+    minutes = max(round(seconds / 60), 1)
+    if minutes >= 48 * 60:
+        return f"{minutes / 1440:.1f} days"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+def curve(points: Sequence[tuple[float, float]]) -> Markup:
+    """A line without axes, 100 × 40, for the course of a loss."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    if len(points) < 2:
+        return Markup("")
+    wide, high = max(xs) - min(xs) or 1, max(ys) - min(ys) or 1
+    places = " ".join(f"{100 * (x - min(xs)) / wide:.1f},{38 - 36 * (y - min(ys)) / high:.1f}" for x, y in points)
+    return Markup(
+        '<svg class="curve" viewBox="0 0 100 40" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
+    ).format(Markup('<polyline points="{}"/>').format(places))
+
+
+_environment.filters.update(
+    filters(), note_of=lambda name: resolve(name).note, moment=moment, duration=duration, curve=curve
+)
+_environment.tests["in_error"] = lambda line: line.startswith("Error: ")
 _environment.globals.update(version=__version__)
 
 

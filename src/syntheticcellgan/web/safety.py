@@ -109,7 +109,7 @@ def _with_headers(scope: Scope, send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)  # a page may be kept apart more strictly
             static = scope["path"].startswith("/static/")
             headers["cache-control"] = "no-cache" if static else "no-store"
         await send(message)

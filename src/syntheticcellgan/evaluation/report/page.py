@@ -14,14 +14,8 @@ from syntheticcellgan.evaluation.report import plots, titles
 from syntheticcellgan.evaluation.report.pictures import Pictures
 from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, find
 from syntheticcellgan.evaluation.report.store import Report
+from syntheticcellgan.evaluation.report.titles import ANSWERS, USES
 
-USES = {
-    "augmentation": "Adding to real cells when a classifier is trained",
-    "teaching": "Showing to students",
-    "replacement": "Training a classifier without real cells",
-    "sharing": "Passing on instead of real images",
-}
-ANSWERS = {"yes": "Yes", "with care": "With care", "no": "No", "unknown": "Not measured"}
 KINDS = {
     "collapse": "Too little variety",
     "copies": "Copies",

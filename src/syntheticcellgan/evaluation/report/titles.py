@@ -45,6 +45,13 @@ MEASURES = {
     "chromatin_texture": "Chromatin texture",
     "granularity": "Granularity",
 }
+USES = {
+    "augmentation": "Adding to real cells when a classifier is trained",
+    "teaching": "Showing to students",
+    "replacement": "Training a classifier without real cells",
+    "sharing": "Passing on instead of real images",
+}
+ANSWERS = {"yes": "Yes", "with care": "With care", "no": "No", "unknown": "Not measured"}
 _PARTS = {"nucleus": "Nucleus", "cytoplasm": "Cytoplasm", "background": "Background"}
 
 

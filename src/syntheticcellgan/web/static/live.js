@@ -1,0 +1,23 @@
+// A run that goes on: its state is fetched anew every few seconds, as long as it lives and the page is seen.
+// Without this script the page shows the state at the time it was opened.
+"use strict";
+
+const live = document.getElementById("live");
+async function look() {
+  if (!document.hidden && live.querySelector("[data-live]")) {
+    try {
+      const answer = await fetch(live.dataset.address);
+      const text = answer.ok ? await answer.text() : null;
+      if (text && text !== live.dataset.shown) {
+        const focused = document.activeElement?.id;
+        const scrolled = live.querySelector(".log")?.scrollTop;
+        live.innerHTML = text;
+        live.dataset.shown = text;
+        if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+        if (scrolled) live.querySelector(".log").scrollTop = scrolled;
+      }
+    } catch { /* the server is away; it is asked again */ }
+  }
+  setTimeout(look, 4000);
+}
+setTimeout(look, 2000);
