@@ -26,7 +26,7 @@ TINY = {
 }
 
 
-def wait_until(holds: Callable[[], bool], jobs: Jobs, seconds: float = 120) -> None:
+def wait_until(holds: Callable[[], bool], jobs: Jobs, seconds: float = 400) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, [(job.name, job.state, jobs.said(job.name)) for job in jobs.all()]

@@ -107,7 +107,7 @@ def test_a_job_from_the_form_whose_failure_is_told(runs_site, work, folders):
     begun = runs_site.post("/runs", title="--out=/etc\nx", data="source-0", hours="0.1")
     assert begun.status_code == 303, begun.text
     address = begun.headers["location"]
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while "data-live" in (page := runs_site.organiser.get(f"{address}/state").text):
         assert time.monotonic() < until
         time.sleep(0.2)

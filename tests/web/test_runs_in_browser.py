@@ -35,7 +35,7 @@ def test_a_training_outlives_browser_and_server(tmp_path):
             assert "one at a time" in page.get_by_role("alert").inner_text()
             page.goto(f"http://127.0.0.1:{server.port}/{address.split('/', 3)[3]}")
             page.get_by_role("button", name="Stop").click()
-            page.get_by_role("button", name="Resume").wait_for(timeout=120_000)  # the page looks by itself
+            page.get_by_role("button", name="Resume").wait_for(timeout=400_000)  # the page looks by itself
             assert "stopped" in page.locator("main").inner_text()
             assert no_overflow(page)
             assert jobs.all()[0].state == "stopped"
