@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -105,6 +106,33 @@ def lock(path: Path) -> Iterator[None]:
                     f"{path.parent} lies on a file system without locks ({error.strerror}); choose a local folder."
                 ) from error
             raise InUse(f"{path.parent} is in use by another process; wait for it or choose another --out.") from error
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds this lock; to find out, it is taken for a moment."""
+    if not path.exists():
+        return False
+    try:
+        with lock(path):
+            return False
+    except InUse:
+        return True
+
+
+@contextmanager
+def patient_lock(path: Path, seconds: float = 5) -> Iterator[None]:
+    """`lock`, tried for so long: someone may only be asking whether it is held."""
+    until = time.monotonic() + seconds
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(lock(path))
+                break
+            except InUse:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.02)
         yield
 
 

@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from syntheticcellgan.config import from_dict
 from syntheticcellgan.errors import InputError, ScgError
-from syntheticcellgan.files import lock, write_json
+from syntheticcellgan.files import is_held, write_json
 
 Kind = Literal["training", "evaluation"]
 State = Literal["starting", "running", "stopping", "finished", "stopped", "failed", "broken off"]
@@ -195,14 +195,3 @@ class Jobs:
                 return self._known(job.name)
             time.sleep(0.05)
         return self._known(job.name)
-
-
-def is_held(path: Path) -> bool:
-    """Whether a living process holds this lock."""
-    if not path.exists():
-        return False
-    try:
-        with lock(path):
-            return False
-    except InputError:
-        return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from syntheticcellgan.jobs.records import is_held
+from syntheticcellgan.files import is_held
 
 if TYPE_CHECKING:
     from syntheticcellgan.training.run_folder import Run

@@ -8,12 +8,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from syntheticcellgan.errors import InputError
-from syntheticcellgan.files import lock
+from syntheticcellgan.files import patient_lock
 from syntheticcellgan.jobs.records import Jobs, State
 
 LOOK_SECONDS = 0.5
@@ -27,7 +24,7 @@ def main(folder: str, name: str) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(os, "nice"):
         os.nice(5)  # who looks on comes first
-    with _held(jobs.records / "one-at-a-time.lock"), _held(jobs.lock_file(name)):
+    with patient_lock(jobs.records / "one-at-a-time.lock"), patient_lock(jobs.lock_file(name)):
         job = jobs.find(name)
         assert job is not None
         jobs.note(name, "running")
@@ -62,25 +59,6 @@ def _watch(stop: Path) -> None:
         if touched != last:
             last = touched
             _thread.interrupt_main()
-
-
-@contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """The lock; someone who only looks whether it is held may hold it for a moment."""
-    until = time.monotonic() + 5
-    while True:
-        held = lock(path)
-        try:
-            held.__enter__()
-            break
-        except InputError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-    try:
-        yield
-    finally:
-        held.__exit__(None, None, None)
 
 
 if __name__ == "__main__":

@@ -128,14 +128,18 @@ def _report(entry: Entry) -> dict[str, Any] | None:
         return None
     from syntheticcellgan.evaluation.report.rows import Row
     from syntheticcellgan.evaluation.report.store import read_report
-    from syntheticcellgan.evaluation.report.titles import ANSWERS, USES, figure_title, interval, number
+    from syntheticcellgan.evaluation.report.titles import ANSWERS, USES, figure_title, interval, number, shown
 
     content = read_report(entry.folder).content
     rows = [Row(**row) for row in content["headline"]]
     return {
         "content": content,
         "verdicts": [(USES[v["use"]], ANSWERS[v["answer"]], v["reasons"]) for v in content["verdicts"]],
-        "figures": [(figure_title(r), number(r.value), interval(r.low, r.high), number(r.floor), r.n) for r in rows],
+        "figures": [
+            (figure_title(row), number(value), interval(low, high), number(floor), row.n)
+            for row in rows
+            for value, low, high, floor in [shown(row)]
+        ],
         "whole": (entry.folder / "report.html").is_file(),
     }
 
