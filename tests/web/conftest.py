@@ -114,7 +114,7 @@ def work(tmp_path_factory) -> Path:
     patch = pytest.MonkeyPatch()
     patch.setattr(studies, "HEADLINE", ("vit-s-focus",))
     patch.setattr(studies, "get_extractor", lambda name, path=None: Blocks())
-    settings = Settings(count=34, quick=True, utility=LEAST, sections=("distribution", "duplicates"))
+    settings = Settings(count=34, quick=True, utility=LEAST, sections=("duplicates",))
     studies.evaluate(real, made, settings=settings, out=root / "my report", cache=elsewhere / "cache")
     patch.undo()
     return root

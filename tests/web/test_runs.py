@@ -48,7 +48,7 @@ def test_its_bundle_is_offered_in_the_studio_and_for_sessions(runs_site):
 def test_a_report_is_shown_and_the_whole_of_it_kept_apart(runs_site):
     assert "my report" in runs_site.organiser.get("/reports").text
     page = runs_site.organiser.get("/reports/my%20report").text
-    for wanted in ("102 synthetic against 102 real cells of 3 types", "Showing to students", "Fréchet distance"):
+    for wanted in ("102 synthetic against 102 real cells of 3 types", "Showing to students", "Near duplicates"):
         assert wanted in page, wanted
     whole = runs_site.organiser.get("/reports/my%20report/report.html")
     assert whole.text.startswith("<!doctype html>")
