@@ -23,9 +23,13 @@ Truncation = Annotated[float, Query()]
 
 
 def _studio(request: Request) -> Studio:
-    request.app.state.room.look_for_bundles()
     studio: Studio = request.app.state.room.studio
     return studio
+
+
+def _with_new_bundles(request: Request) -> Studio:
+    request.app.state.room.look_for_bundles()
+    return _studio(request)
 
 
 @router.get("")
@@ -40,7 +44,7 @@ def choose(
     """The form and, below it, the cells, each of which the browser fetches by itself."""
     from syntheticcellgan.pipeline import check_seeds, check_truncation
 
-    studio = _studio(request)
+    studio = _with_new_bundles(request)
     chain = studio.chain(bundle)
     error, seeds = "", []
     try:
@@ -96,7 +100,7 @@ def walk(
     """From one cell to another by a slider; the pictures are made when the browser asks for them."""
     from syntheticcellgan.pipeline import check_seeds, check_truncation
 
-    studio, error = _studio(request), ""
+    studio, error = _with_new_bundles(request), ""
     chain = studio.chain(bundle)
     ends = [chain.cell_types[0]] * 2
     try:
@@ -155,7 +159,7 @@ def balance(request: Request, bundle: int = 0) -> HTMLResponse:
 
 
 def _balance(request: Request, bundle: int, status: int = 200, **values: Any) -> HTMLResponse:
-    studio = _studio(request)
+    studio = _with_new_bundles(request)
     values = {"error": "", "counts": None, "missing": {}, **values}
     csrf = request.app.state.room.keys.csrf
     return page("studio_balance.html", status, names=studio.names, bundle=bundle, most=MOST_FILLED, csrf=csrf, **values)
