@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 from syntheticcellgan.files import patient_lock
@@ -44,6 +45,9 @@ def _run(arguments: list[str]) -> int:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        traceback.print_exc()
+        return 1
     return 0
 
 
