@@ -75,6 +75,15 @@ def chromium() -> Iterator[object]:
         pytest.skip("no Chromium here; Debian's package chromium has it")
     with api.sync_playwright() as play:
         browser = play.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        plain = browser.new_context
+
+        def patient(**options: object) -> object:
+            context = plain(**options)
+            context.set_default_timeout(120_000)  # a busy machine is no fault of the pages
+            return context
+
+        browser.new_context = patient
+        browser.new_page = lambda **options: patient(**options).new_page()
         try:
             yield browser
         finally:
