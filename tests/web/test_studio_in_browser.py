@@ -43,6 +43,7 @@ def test_a_visit_to_the_studio(tmp_path, folders):
         page.get_by_role("button", name="Show the way").click()
         slider = page.get_by_role("slider")
         slider.wait_for()
+        page.wait_for_load_state("load")  # the pictures are made meanwhile
         assert images_shown(page)
         first = page.locator("#shown").get_attribute("src")
         slider.focus()
@@ -82,12 +83,14 @@ def test_the_studio_by_keyboard_alone(tmp_path):
         def tab_to(found: str) -> None:
             for _ in range(60):
                 page.keyboard.press("Tab")
-                if page.locator("*:focus").evaluate(f"(e) => e.matches({found!r})"):
+                if page.evaluate("(found) => document.activeElement.matches(found)", found):
                     return
             raise AssertionError(f"{found} cannot be reached")
 
         tab_to("a.button[href='/studio']")
         page.keyboard.press("Enter")
+        page.wait_for_url("**/studio")
+        page.wait_for_load_state("load")
         tab_to("select[name=cell_type]")
         page.keyboard.type("Platelet")
         tab_to("input[name=count]")
