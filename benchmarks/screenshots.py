@@ -104,6 +104,7 @@ def visit(browser: Browser, address: str, session: str, token: str, run: str | N
             phone = size == "phone"
             look = {"viewport": SIZES[size], "color_scheme": scheme, "has_touch": phone, "is_mobile": phone}
             page = browser.new_context(**look).new_page()
+            page.set_default_timeout(120_000)
             page.goto(address)
             page.goto(base + path)
             if name == "studio":

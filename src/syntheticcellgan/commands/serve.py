@@ -24,7 +24,7 @@ BUNDLE = "pbc-256"
 @click.option("--bundle", "bundles", multiple=True, default=(BUNDLE,), show_default=True, help="May be repeated.")
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     default=".",
     show_default=True,
     help="Where runs, reports and uploaded data lie.",
@@ -59,6 +59,7 @@ def serve(
     if host in ("0.0.0.0", "::") and public_url is None:
         raise InputError(f"With --host {host}, say by --public-url under which name readers reach this server.")
     scheme = "https" if certificate else "http"
+    folder.mkdir(parents=True, exist_ok=True)
     listener = _listen(host, port)
     port = listener.getsockname()[1]
     sources = known_sources(list(real), list(synthetic), list(bundles))
