@@ -22,12 +22,12 @@ import torch
 
 import syntheticcellgan
 from syntheticcellgan import SyntheticCellGAN
+from syntheticcellgan.cores import cores
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.data.manifest import Manifest, read_manifest
 from syntheticcellgan.data.splits import read_split, split_manifest
 from syntheticcellgan.evaluation.classifiers import SIDE, Labelled
 from syntheticcellgan.evaluation.features import Extractor, ensure_independent, features_of, get_extractor
-from syntheticcellgan.evaluation.parallel import cores
 from syntheticcellgan.evaluation.utility import HELD_OUT, QUICK, STANDARD, UtilityReport, measure_utility
 
 LIMIT_MINUTES = {"standard": 20, "quick": 3}

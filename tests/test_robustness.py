@@ -10,18 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from syntheticcellgan.cli import main
+from tests.command import scg
 from tests.test_pipeline import make
 from tests.test_writer import contents
-
-
-def scg(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:
-    try:
-        code = int(main([str(a) for a in arguments]) or 0)
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out + captured.err
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,42 @@ def write_json(path: Path, values: Any) -> None:
         raise ScgError(f"{path} cannot be written ({error.strerror}). Choose another folder with --out.") from error
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """The whole file or none, so that one that exists can be taken for finished; OSError if it cannot be written."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def is_begun(path: Path, record: dict[str, Any], other: str) -> bool:
+    """Whether the folder of `path` was begun with this record, which `path` then holds; if not, the folder is free.
+
+    Args:
+        other: what the folder holds if its record differs, for the refusal.
+
+    Raises:
+        InputError: the folder is a file, holds other files, or was begun with another record.
+    """
+    out = path.parent
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; --out needs a folder.")
+    if path.exists():
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            kept = None
+        if kept != record:
+            raise InputError(f"{out} holds {other}; choose another --out.")
+        return True
+    if out.exists() and any(out.iterdir()):
+        raise InputError(f"{out} holds other files; choose an empty or new folder with --out.")
+    return False
+
+
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder to fill, which becomes `out` when the block ends well and vanishes when it does not.

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError, ScgError
-from syntheticcellgan.files import alone
+from syntheticcellgan.files import alone, is_begun, write_whole
 from syntheticcellgan.pipeline import Cell, SyntheticCellGAN, check_seeds, check_truncation
 from syntheticcellgan.provenance import FORMATS, Provenance, encode, encode_sheet, read_provenance
 
@@ -140,21 +140,9 @@ def _begin(
         "truncation": truncation,
         "requests": [[r.cell_type, r.count, r.seed] for r in requests],
     } | _style(chain)
-    path = out / RECORD
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; --out needs a folder.")
-    if path.exists():
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            kept = None
-        if kept != record:
-            raise InputError(f"{out} holds another generation (other bundle or options); choose another --out.")
-        return
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} holds other files; choose an empty or new folder with --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    _write(path, (json.dumps(record, indent=2) + "\n").encode())
+    if not is_begun(out / RECORD, record, "another generation (other bundle or options)"):
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
 
 
 def _pairs(requests: Iterable[Request]) -> Iterator[tuple[str, int]]:
@@ -199,18 +187,7 @@ def _write_cell(chain: SyntheticCellGAN, cell: Cell, out: Path, image_format: st
     provenance = _provenance(chain, cell.cell_type, cell.seed, truncation)
     path = out / _name(cell.cell_type, cell.seed, image_format)
     path.parent.mkdir(exist_ok=True)
-    _write(path, encode(cell.image, image_format, provenance))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The whole file or none."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, encode(cell.image, image_format, provenance))
 
 
 def _write_table(
@@ -255,4 +232,4 @@ def _write_sheet(
                 small = image.convert("RGB").resize((SHEET_SIDE, SHEET_SIDE), Image.Resampling.BOX)
             sheet.paste(small, (SHEET_SIDE * (i + 1), SHEET_SIDE * row))
     record = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation} | _style(chain)
-    _write(out / "contact_sheet.png", encode_sheet(sheet, record))
+    write_whole(out / "contact_sheet.png", encode_sheet(sheet, record))

@@ -19,11 +19,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from tests.command import scg
 from tests.test_pipeline import make
 
 import syntheticcellgan.shards.writing as writing
 from syntheticcellgan import SyntheticCellGAN
-from syntheticcellgan.cli import main
 from syntheticcellgan.data.tar import read_shard
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.files import NoLocks, lock
@@ -52,15 +52,6 @@ def sums(folder: Path) -> dict[str, str]:
     return {
         str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.rglob("*") if p.is_file()
     }
-
-
-def scg(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:
-    try:
-        code = int(main([str(a) for a in arguments]) or 0)
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out + captured.err
 
 
 def test_types_take_turns_and_every_image_has_one_place():

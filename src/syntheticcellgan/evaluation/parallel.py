@@ -5,18 +5,12 @@ than one process of many threads does.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 
 R = TypeVar("R")
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def results_of(tasks: Sequence[Callable[[], R]], workers: int = 1) -> Iterator[R]:

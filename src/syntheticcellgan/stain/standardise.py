@@ -7,8 +7,6 @@ again completes what is missing; a file that cannot be read stops nothing and is
 from __future__ import annotations
 
 import io
-import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from PIL import Image
 from syntheticcellgan.data.images import read_image
 from syntheticcellgan.data.manifest import LABEL_FILES
 from syntheticcellgan.errors import InputError, ScgError
-from syntheticcellgan.files import write_json
+from syntheticcellgan.files import is_begun, write_json, write_whole
 from syntheticcellgan.provenance import SOFTWARE
 from syntheticcellgan.stain.look import Look
 from syntheticcellgan.stain.recolour import Recolouring
@@ -56,7 +54,8 @@ def standardise(
     if out.resolve() == folder.resolve() or folder.resolve() in out.resolve().parents:
         raise InputError(f"{out} lies within {folder}; choose another --out, so that the originals stay by themselves.")
     record: dict[str, object] = {"software": SOFTWARE, "from": [source.name, source.id], "to": [target.name, target.id]}
-    _begin(out, record)
+    if not is_begun(out / RECORD, record, "images standardised otherwise"):
+        write_json(out / RECORD, record)
     recolour = Recolouring(source, target)
     written, unreadable = 0, []
     try:
@@ -69,7 +68,7 @@ def standardise(
                     unreadable.append(str(error))
                 else:
                     place.parent.mkdir(parents=True, exist_ok=True)
-                    _write(place, encoded(recolour(image), path.suffix.lower()))
+                    write_whole(place, encoded(recolour(image), path.suffix.lower()))
                     written += 1
             else:
                 written += 1
@@ -94,31 +93,3 @@ def encoded(image: np.ndarray, suffix: str) -> bytes:
     else:
         Image.fromarray(image).save(buffer, "JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
-
-
-def _begin(out: Path, record: dict[str, object]) -> None:
-    path = out / RECORD
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; --out needs a folder.")
-    if path.exists():
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            kept = None
-        if kept != record:
-            raise InputError(f"{out} holds images standardised otherwise; choose another --out.")
-        return
-    if out.exists() and any(out.iterdir()):
-        raise InputError(f"{out} holds other files; choose an empty or new folder with --out.")
-    write_json(path, record)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The whole file or none: one that exists is taken for finished."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

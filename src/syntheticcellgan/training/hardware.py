@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 
 import torch
+
+from syntheticcellgan.cores import cores
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ def find_hardware() -> Hardware:
 
 def use_threads(count: int | None, processes: int = 1) -> None:
     """Set the number of CPU threads; None shares those that this process may use among `processes`."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(count or max(usable // processes, 1))
+    torch.set_num_threads(count or max(cores() // processes, 1))
 
 
 def _fast_bfloat16() -> bool:

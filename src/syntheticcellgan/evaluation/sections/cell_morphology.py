@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from syntheticcellgan.cell_types import resolve
+from syntheticcellgan.cores import cores
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.cache import FeatureCache
@@ -19,7 +20,7 @@ from syntheticcellgan.evaluation.context import Study, Tell
 from syntheticcellgan.evaluation.intervals import percentile, wilson
 from syntheticcellgan.evaluation.morphology import FEATURES, NOT_NUCLEATED, MorphologyTable, measure_set
 from syntheticcellgan.evaluation.morphology_comparison import compare
-from syntheticcellgan.evaluation.parallel import cores, results_of
+from syntheticcellgan.evaluation.parallel import results_of
 from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, measured
 from syntheticcellgan.segmentation import LARGEST, SMALLEST
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from syntheticcellgan.cores import cores
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.context import Study, Tell
-from syntheticcellgan.evaluation.parallel import cores
 from syntheticcellgan.evaluation.probe import probe as tell_apart
 from syntheticcellgan.evaluation.report.rows import Row, Section, measured
 from syntheticcellgan.evaluation.utility import HELD_OUT, Score, UtilityReport, measure_utility
