@@ -92,9 +92,10 @@ class TranslationTraining:
     penalty: float = 1.0
     penalty_interval: int = 16
     pixel_weight: float = 1.0  # L1 at the basic image's resolution: finer pixels are the critic's to judge
-    perceptual_weight: float = 0.2
+    perceptual_weight: float = 0.3  # energy score of early features of a packaged network
+    texture_weight: float = 2.0  # energy score of the local statistics of pixels and of those features
     matching_weight: float = 0.5  # feature matching on the patch critic's coarser half
-    adversarial_weight: float = 0.5  # much more of it turns chromatin into grain
+    adversarial_weight: float = 0.25  # much more of it turns chromatin into grain
     consistency_weight: float = 2.0  # down-consistency, second phase
     ema_kimg: float = 6.0  # averages of far-apart weights were nearer to real cells than any one of them
 

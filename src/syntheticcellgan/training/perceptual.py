@@ -7,11 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from syntheticcellgan.training.texture import energy_score, patches, texture_score
+
 EXTRACTOR = "efficientnet-lite0"
 """Named in the card of each bundle that it trained, so that no metric uses it there."""
 
 _BLOCKS = 5
 _TAPS = (0, 2, 4)
+_WINDOW = 8  # positions of a tap's window of texture: 16, 32 and 64 pixels
 
 
 class Perceptual(nn.Module):
@@ -36,12 +39,15 @@ class Perceptual(nn.Module):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """(N, 3, H, W), −1 … 1 → features of three depths."""
+        return [F.normalize(x, dim=1) for x in self._taps(image)]
+
+    def _taps(self, image: Tensor) -> list[Tensor]:
         x = self.stem(image)
         taps = []
         for i, block in enumerate(self.blocks):
             x = block(x)
             if i in _TAPS:
-                taps.append(F.normalize(x, dim=1))
+                taps.append(x)
         return taps
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
@@ -50,6 +56,31 @@ class Perceptual(nn.Module):
             wanted = self.features(target)
         distances = [(a - b).abs().sum(dim=1).mean() for a, b in zip(self.features(image), wanted, strict=True)]
         return torch.stack(distances).sum() / len(_TAPS)
+
+    def scores(
+        self, first: Tensor, second: Tensor, target: Tensor, offset: tuple[int, int] = (0, 0)
+    ) -> tuple[Tensor, Tensor]:
+        """Energy scores of two samples made of one input: of the features, and of the textures of pixels and features.
+
+        Args:
+            first, second, target: (N, 3, H, W), −1 … 1; no gradient flows into `target`.
+            offset: of the windows of texture, in positions below 8.
+
+        Returns:
+            Two scalars, each the mean over the depths. The first is half of `forward` where both samples differ as much
+            from each other as from the target.
+        """
+        with torch.no_grad():
+            wanted = self._taps(target)
+        both = self._taps(torch.cat([first, second]))
+        features: list[Tensor] = []
+        textures = [texture_score(patches(first), patches(second), patches(target), 2 * _WINDOW, offset)]
+        for made, real in zip(both, wanted, strict=True):
+            a, b = made.chunk(2)
+            textures.append(texture_score(a, b, real, _WINDOW, offset))
+            a, b, real = (F.normalize(x, dim=1) for x in (a, b, real))
+            features.append(real.shape[1] * energy_score(a, b, real))
+        return torch.stack(features).mean(), torch.stack(textures).mean()
 
 
 def _folded(block: nn.Module) -> nn.Module:

@@ -3,6 +3,9 @@
 Phase one is paired: a real image, made small and either degraded to a random level or passed through the autoencoder
 (which blurs as the generator's decoder does), must become itself again. In phase two a part of each batch comes from the
 low-resolution generator, so that training sees what generation will feed it.
+
+Paired images are translated twice, with two draws of noise, and judged as samples (`texture.energy_score`): whatever the basic
+image leaves open shall vary as it does among real cells, and not be averaged away.
 """
 
 from __future__ import annotations
@@ -66,7 +69,8 @@ class TranslationStage:
         translator = channels_last(Translator(chain, seed + 2))
         critic = channels_last(PatchCritic(chain, seed + 3))
         self.ema = Ema(translator, training.ema_kimg * 1000)
-        self.perceptual = fabric.to_device(channels_last(Perceptual()))
+        self.perceptual = channels_last(Perceptual())
+        fabric.to_device(self.perceptual)
         adam = partial(torch.optim.Adam, lr=training.learning_rate, betas=self.objective.betas)
         self.translator, self.translator_optimizer = fabric.setup(translator, adam(translator.parameters()))
         self.critic, self.critic_optimizer = fabric.setup(critic, adam(critic.parameters()))
@@ -116,14 +120,17 @@ class TranslationStage:
 
         self.critic.requires_grad_(False)
         made_value, made_features = self.critic(made, types)
-        seen = slice(
-            index % min(paired, 2), paired, 2
-        )  # every other image: the perceptual loss is a third of the cost of a step
+        # Every other image is translated twice and scored: that is half of the cost of a step.
+        seen = slice(index % min(paired, 2), paired, 2)
+        offset = torch.randint(0, 8, (2,), generator=chance).tolist()
+        again = self.translator(degraded[seen], types[seen], level[seen], self._noise(noise[seen].shape, chance))
+        perceptual, texture = self.perceptual.scores(made[seen], again, real[seen], (offset[0], offset[1]))
         parts = {
             "adversarial": t.adversarial_weight * self.objective.generator_loss(real_value.detach(), made_value),
             "pixel": t.pixel_weight
             * (shrink(made[:paired], self.scale) - shrink(real[:paired], self.scale)).abs().mean(),
-            "perceptual": t.perceptual_weight * self.perceptual(made[seen], real[seen]),
+            "perceptual": t.perceptual_weight * perceptual,
+            "texture": t.texture_weight * texture,
             "matching": t.matching_weight * _feature_distance(made_features, real_features, paired),
         }
         if paired < self.batch:
