@@ -1,8 +1,9 @@
 """The screenshots of the studio and the reading room in docs/images, and how soon the studio shows its cells.
 
-    python benchmarks/screenshots.py [--folder WORK --run NAME --report NAME]
+    python benchmarks/screenshots.py [--folder WORK --run NAME --report NAME] [--look FOLDER] [--only NAME …]
 
-With a work folder, the pages of a training and of a report in it as well.
+With a work folder, the pages of a training and of a report in it as well; with a folder of a laboratory's images, the
+studio in its look. --only: these pages, and no times.
 Needs a Chromium and the development extras. The answers in the pictures are drawn at random: the session and its readers
 are called simulated, and nothing about the bundle follows from them.
 """
@@ -26,6 +27,7 @@ import sqlalchemy as sa
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from syntheticcellgan.data.images import is_image_file
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.data.sample import sample_folder
 from syntheticcellgan.pipeline import SyntheticCellGAN
@@ -86,7 +88,20 @@ def shoot(page: Page, name: str) -> None:
             break
 
 
-def visit(browser: Browser, address: str, session: str, token: str, run: str | None, report: str | None) -> None:
+def send_look(page: Page, folder: Path) -> str:
+    """A look of 40 images of a folder, evenly spread, sent as a user would; its id."""
+    files = sorted(path for path in folder.rglob("*") if is_image_file(path))
+    page.get_by_role("link", name="Studio").first.click()
+    page.get_by_role("link", name="Laboratory looks").click()
+    page.get_by_label("At least 20 images").set_input_files(files[:: max(len(files) // 40, 1)][:40])
+    page.get_by_label("Name of the laboratory").fill(folder.name)
+    page.get_by_role("button", name="Make cells in this look").click()
+    page.wait_for_url("**/studio?look=*")
+    return page.url.split("look=")[1]
+
+
+def visit(browser: Browser, address: str, session: str, token: str, options: argparse.Namespace) -> None:
+    run, report = options.run, options.report
     base = address.split("/enter")[0]
     walk = "/studio/walk?cell_type=neutrophil&seed=1&to_type=lymphocyte&to_seed=5"
     pages = {
@@ -99,7 +114,15 @@ def visit(browser: Browser, address: str, session: str, token: str, run: str | N
         pages["training"] = (f"/runs/{run}", (("desktop", "light"), ("phone", "dark")))
     if report:
         pages["report"] = (f"/reports/{report}", (("desktop", "dark"), ("phone", "light")))
+    if options.look:
+        page = browser.new_page()
+        page.goto(address)
+        chosen = send_look(page, options.look)
+        path = f"/studio?cell_type=eosinophil&count=16&look={chosen}"
+        pages["look"] = (path, (("desktop", "dark"), ("phone", "light")))
     for name, (path, looks) in pages.items():
+        if options.only and name not in options.only:
+            continue
         for size, scheme in looks:
             phone = size == "phone"
             look = {"viewport": SIZES[size], "color_scheme": scheme, "has_touch": phone, "is_mobile": phone}
@@ -107,7 +130,7 @@ def visit(browser: Browser, address: str, session: str, token: str, run: str | N
             page.set_default_timeout(120_000)
             page.goto(address)
             page.goto(base + path)
-            if name == "studio":
+            if name in ("studio", "look"):
                 page.locator("#made").scroll_into_view_if_needed()
                 page.evaluate("document.querySelector('h2').scrollIntoView()")
             if name == "walk":
@@ -140,6 +163,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="work folder to be shown")
     parser.add_argument("--run", help="name of a run in it")
     parser.add_argument("--report", help="name of a report in it")
+    parser.add_argument("--look", type=Path, help="folder with images of a laboratory")
+    parser.add_argument("--only", nargs="+", default=(), help="only these pages")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         place = Path(folder) / "room.sqlite"
@@ -156,12 +181,14 @@ def main() -> None:
             while not (found := re.search(r"http\S+token=\S+", address)):
                 address = server.stdout.readline()
             time.sleep(15)  # the networks are loaded
-            times = {name: round(value, 2) for name, value in measure(browser, found[0]).items()}
-            visit(browser, found[0], session, token, options.run, options.report)
+            times = {} if options.only else {k: round(v, 2) for k, v in measure(browser, found[0]).items()}
+            visit(browser, found[0], session, token, options)
         finally:
             browser.close()
             server.kill()
             server.wait()
+    if options.only:
+        return
     times |= {"cores": os.cpu_count() or 0, "load_average": round(os.getloadavg()[0], 1)}
     (DOCS / "results" / "studio.json").write_text(json.dumps(times, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(times, indent=2))

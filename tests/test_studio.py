@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import threading
@@ -15,8 +16,10 @@ from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.pipeline import SyntheticCellGAN
 from syntheticcellgan.provenance import read_provenance
-from syntheticcellgan.studio import BLOCK, WALK, Studio
+from syntheticcellgan.stain.look import fit
+from syntheticcellgan.studio import BLOCK, WALK, Manner, Studio
 from syntheticcellgan.writer import Request
+from tests.stain.smears import abroad, home
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,7 @@ def studio() -> Studio:
 
 def test_the_cell_is_the_one_that_generate_makes(studio):
     wanted = SyntheticCellGAN.load("pbc-256").generate("eosinophil", 1, seed=5, truncation=0.8).images[0]
-    with Image.open(io.BytesIO(studio.picture(0, "EO", 5, 0.8))) as image:
+    with Image.open(io.BytesIO(studio.picture(Manner(truncation=0.8), "EO", 5))) as image:
         np.testing.assert_array_equal(np.asarray(image), wanted)
 
 
@@ -43,7 +46,9 @@ def test_many_who_look_on_have_each_block_made_once(studio, monkeypatch):
         return plain(self, requests, truncation)
 
     monkeypatch.setattr(type(chain), "stream", counted)
-    threads = [threading.Thread(target=studio.picture, args=(0, "platelet", seed)) for seed in range(96, 96 + BLOCK)]
+    threads = [
+        threading.Thread(target=studio.picture, args=(Manner(), "platelet", seed)) for seed in range(96, 96 + BLOCK)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -52,7 +57,7 @@ def test_many_who_look_on_have_each_block_made_once(studio, monkeypatch):
 
 
 def test_the_zip_is_a_labelled_data_set(studio, tmp_path):
-    content = studio.pack(0, [("platelet", 96), ("platelet", 98), ("platelet", 96)])
+    content = studio.pack(Manner(), [("platelet", 96), ("platelet", 98), ("platelet", 96)])
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
         packed.extractall(tmp_path)
     manifest = read_manifest(tmp_path)
@@ -60,11 +65,11 @@ def test_the_zip_is_a_labelled_data_set(studio, tmp_path):
     found = read_provenance(manifest.path(manifest.records[1]))
     assert (found.cell_type, found.seed, found.synthetic) == ("platelet", 98, True)
     with pytest.raises(InputError, match="0 cells"):
-        studio.pack(0, [])
+        studio.pack(Manner(), [])
 
 
 def test_what_is_known_about_a_cell(studio):
-    found = studio.look_into(0, "neutrophil", 0)
+    found = studio.look_into(Manner(), "neutrophil", 0)
     assert 0 < found.distance < 1
     assert 0 <= found.nearer <= 1
     assert Image.open(io.BytesIO(found.basic)).size == (64, 64)
@@ -72,18 +77,21 @@ def test_what_is_known_about_a_cell(studio):
 
 
 def test_a_walk_is_made_once_and_says_that_it_is_synthetic(studio, monkeypatch):
-    files = studio.walk(0, ("PLT", 3), ("platelet", 9))
+    files = studio.walk(Manner(), ("PLT", 3), ("platelet", 9))
     assert len(files) == WALK
-    with Image.open(io.BytesIO(files[4])) as picture, Image.open(io.BytesIO(studio.picture(0, "platelet", 3))) as first:
+    with (
+        Image.open(io.BytesIO(files[4])) as picture,
+        Image.open(io.BytesIO(studio.picture(Manner(), "platelet", 3))) as first,
+    ):
         assert json.loads(picture.info["Description"])["share"] == 0.25
         assert "trainedAlgorithmicMedia" in picture.info["XML:com.adobe.xmp"]
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(files[0]))), np.asarray(first))
     monkeypatch.setattr(type(studio.chain(0)), "walk", None)
-    assert studio.walk(0, ("platelet", 3), ("platelet", 9)) is files
+    assert studio.walk(Manner(), ("platelet", 3), ("platelet", 9)) is files
 
 
 def test_a_data_set_is_filled_up_piece_by_piece(studio, tmp_path):
-    pieces = list(studio.fill_up(0, [Request("platelet", 3, seed=96), Request("monocyte", 0)]))
+    pieces = list(studio.fill_up(Manner(), [Request("platelet", 3, seed=96), Request("monocyte", 0)]))
     assert len(pieces) == 4, "one for each cell, and the table"
     (tmp_path / "extra.zip").write_bytes(b"".join(pieces))
     with zipfile.ZipFile(tmp_path / "extra.zip") as packed:
@@ -92,12 +100,46 @@ def test_a_data_set_is_filled_up_piece_by_piece(studio, tmp_path):
     assert read_manifest(tmp_path / "extra").counts == {"platelet": 3}
     for wanted in ([Request("platelet", 0)], [Request("hairy", 1)], [Request("platelet", 10**6)]):
         with pytest.raises(InputError):
-            studio.fill_up(0, wanted)
+            studio.fill_up(Manner(), wanted)
+
+
+def test_cells_in_a_laboratorys_look(studio, tmp_path):
+    look = fit([abroad(home(seed)) for seed in range(24)], "Ward =5")
+    studio.offer_looks([look])
+    there = Manner(look=look.id)
+    wanted = SyntheticCellGAN.load("pbc-256").generate("platelet", 1, seed=97, style=look).images[0]
+    with Image.open(io.BytesIO(studio.picture(there, "platelet", 97))) as image:
+        np.testing.assert_array_equal(np.asarray(image), wanted)
+        made = json.loads(image.info["Description"])
+    assert (made["style"], made["style_id"]) == ("Ward =5", look.id)
+    assert "style" not in json.loads(
+        Image.open(io.BytesIO(studio.picture(Manner(), "platelet", 97))).info["Description"]
+    )
+
+    for k, content in enumerate(
+        (studio.pack(there, [("platelet", 97)]), b"".join(studio.fill_up(there, [Request("platelet", 1, 97)])))
+    ):
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            (row,) = csv.DictReader(io.StringIO(packed.read("metadata.csv").decode()))
+            packed.extractall(tmp_path / str(k))
+        assert (row["style"], row["style_id"]) == ("Ward =5", look.id)
+        assert read_provenance(tmp_path / str(k) / row["file_name"]).style_id == look.id
+
+    files = studio.walk(there, ("platelet", 97), ("platelet", 98))
+    with Image.open(io.BytesIO(files[0])) as first:
+        np.testing.assert_array_equal(np.asarray(first), wanted)
+        assert json.loads(first.info["Description"])["style_id"] == look.id
+    own, other = studio.look_into(Manner(), "platelet", 97), studio.look_into(there, "platelet", 97)
+    assert own.distance == other.distance, "another stain hides no copy"
+
+    studio.offer_looks([])
+    with pytest.raises(InputError, match="no such look"):
+        studio.picture(there, "platelet", 97)
 
 
 @pytest.mark.parametrize(("name", "seed", "truncation"), [("hairy", 0, 1), ("platelet", -1, 1), ("platelet", 0, 2)])
 def test_what_cannot_be_made(studio, name, seed, truncation):
     with pytest.raises(InputError):
-        studio.picture(0, name, seed, truncation)
+        studio.picture(Manner(truncation=truncation), name, seed)
     with pytest.raises(InputError):
-        studio.picture(7, "platelet", 0)
+        studio.picture(Manner(7), "platelet", 0)

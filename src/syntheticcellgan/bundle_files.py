@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import stat
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.files import check_packing, unpacking
 
 SUMS = "SHA256SUMS"
 REQUIRED = ("config.json", "generator.safetensors", "translator.safetensors", "card.json", "card.md", SUMS)
@@ -101,28 +101,24 @@ def _of_folder(path: Path) -> dict[str, bytes]:
 
 def _of_zip(path: Path) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes: dict[str, int] = {}
-            for member in archive.infolist():
-                name = member.filename
-                if name not in REQUIRED + OPTIONAL or stat.S_ISLNK(member.external_attr >> 16):
-                    raise InputError(f"{path} holds “{name}”, which belongs in no bundle; nothing was unpacked.")
-                if name in sizes:
-                    raise InputError(f"{path} holds {name} twice; nothing was unpacked.")
-                sizes[name] = member.file_size
-            _refuse_large(path, sizes)
-            for member in archive.infolist():
-                name = member.filename
-                if member.file_size > 2**20 and member.file_size > RATIO * max(member.compress_size, 1):
-                    raise InputError(f"{path}: {name} unpacks to more than {RATIO} times its size; it is no bundle.")
-                with archive.open(member) as file:
-                    content = file.read(member.file_size + 1)
-                if len(content) != member.file_size:
-                    raise InputError(f"{path}: {name} is longer than the archive says; it is no bundle.")
-                files[name] = content
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} is a damaged zip ({error}). Copy the bundle anew.") from error
+    with unpacking(str(path), ". Copy the bundle anew."), zipfile.ZipFile(path) as archive:
+        sizes: dict[str, int] = {}
+        for member in archive.infolist():
+            name = member.filename
+            if name not in REQUIRED + OPTIONAL or stat.S_ISLNK(member.external_attr >> 16):
+                raise InputError(f"{path} holds “{name}”, which belongs in no bundle; nothing was unpacked.")
+            if name in sizes:
+                raise InputError(f"{path} holds {name} twice; nothing was unpacked.")
+            check_packing(member, f"{path}: {name}")
+            sizes[name] = member.file_size
+        _refuse_large(path, sizes)
+        for member in archive.infolist():
+            name = member.filename
+            if member.file_size > 2**20 and member.file_size > RATIO * max(member.compress_size, 1):
+                raise InputError(f"{path}: {name} unpacks to more than {RATIO} times its size; it is no bundle.")
+            with archive.open(member) as file:
+                content = file.read(member.file_size + 1)
+            if len(content) != member.file_size:
+                raise InputError(f"{path}: {name} is longer than the archive says; it is no bundle.")
+            files[name] = content
     return files

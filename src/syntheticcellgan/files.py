@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import lzma
 import os
 import secrets
 import shutil
+import struct
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +19,12 @@ from typing import Any
 
 from syntheticcellgan.errors import InputError, ScgError
 
+_DAMAGED: tuple[type[Exception], ...] = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, NotImplementedError),
+    *(RuntimeError, ValueError, OverflowError),  # a password, a name that is none, a size that is none
+)
+_PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
+_OUR_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE}
 _BUSY = {errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK}
 
 
@@ -64,9 +74,36 @@ def is_begun(path: Path, record: dict[str, Any], other: str) -> bool:
         if kept != record:
             raise InputError(f"{out} holds {other}; choose another --out.")
         return True
-    if out.exists() and any(out.iterdir()):
+    # A start that was killed at once leaves the half-written record.
+    if out.exists() and any(found.name != path.name + ".part" for found in out.iterdir()):
         raise InputError(f"{out} holds other files; choose an empty or new folder with --out.")
     return False
+
+
+@contextmanager
+def unpacking(name: str, mend: str) -> Iterator[None]:
+    """Whatever a zip from anywhere can raise while it is read and unpacked becomes a sentence about `name`.
+
+    Raises:
+        InputError: it is damaged, locked, or holds names that no file can have; ends with `mend`.
+        ScgError: the disk is full or cannot be written.
+    """
+    try:
+        yield
+    except ScgError:
+        raise
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in _OUR_DISK:
+            raise ScgError(
+                f"{name} cannot be unpacked ({error.strerror}). Free some space, or see who may write."
+            ) from error
+        raise InputError(f"{name} is no zip archive or cannot be unpacked ({error}){mend}") from error
+
+
+def check_packing(entry: zipfile.ZipInfo, name: str) -> None:
+    """InputError for a way of packing that may ask for as much memory as it likes (LZMA), or that nobody knows."""
+    if entry.compress_type not in _PACKINGS:
+        raise InputError(f"{name} is packed in an unusual way; pack it anew as an ordinary zip.")
 
 
 @contextmanager

@@ -8,11 +8,11 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from syntheticcellgan.provenance import FORMATS, Provenance, encode
-from syntheticcellgan.writer import COLUMNS
+from syntheticcellgan.provenance import FORMATS, encode
+from syntheticcellgan.writer import columns_of, provenance_of, row_of
 
 if TYPE_CHECKING:
-    from syntheticcellgan.pipeline import Cell
+    from syntheticcellgan.pipeline import Cell, SyntheticCellGAN
 
 
 class _Pipe(io.RawIOBase):
@@ -34,17 +34,19 @@ class _Pipe(io.RawIOBase):
         return content
 
 
-def pack(cells: Iterable[Cell], bundle: str, bundle_id: str, truncation: float) -> Iterator[bytes]:
-    """The pieces of a zip: a folder per type, each file a PNG with its provenance, and metadata.csv at the end."""
+def pack(chain: SyntheticCellGAN, cells: Iterable[Cell], truncation: float) -> Iterator[bytes]:
+    """The pieces of a zip of `cells`, which `chain` has made: a folder per type, each file a PNG with its provenance, and
+    metadata.csv at the end.
+    """
     table, pipe = io.StringIO(), _Pipe()
     rows = csv.writer(table)
-    rows.writerow(COLUMNS)
+    rows.writerow(columns_of(chain))
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as packed:
         for cell in cells:
             file = f"{cell.cell_type}/{cell.cell_type}-{cell.seed:08d}{FORMATS['png']}"
-            made = Provenance(bundle, bundle_id, cell.cell_type, cell.seed, truncation)
+            made = provenance_of(chain, cell.cell_type, cell.seed, truncation)
             packed.writestr(file, encode(cell.image, "png", made))
-            rows.writerow([file, cell.cell_type, cell.seed, truncation, bundle, bundle_id, "yes"])
+            rows.writerow(row_of(chain, file, cell.cell_type, cell.seed, truncation))
             yield pipe.take()
         packed.writestr("metadata.csv", table.getvalue())
     yield pipe.take()

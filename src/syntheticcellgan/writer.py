@@ -80,7 +80,7 @@ def write_cells(
     def missing() -> Iterator[tuple[str, int]]:
         nonlocal kept
         for name, seed in _pairs(requests):
-            if _is_written(out / _name(name, seed, image_format), _provenance(chain, name, seed, truncation)):
+            if _is_written(out / _name(name, seed, image_format), provenance_of(chain, name, seed, truncation)):
                 kept += 1
             else:
                 yield name, seed
@@ -139,7 +139,7 @@ def _begin(
         "format": image_format,
         "truncation": truncation,
         "requests": [[r.cell_type, r.count, r.seed] for r in requests],
-    } | _style(chain)
+    } | style_of(chain)
     if not is_begun(out / RECORD, record, "another generation (other bundle or options)"):
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
@@ -153,8 +153,9 @@ def _name(cell_type: str, seed: int, image_format: str) -> str:
     return f"{cell_type}/{cell_type}-{seed:08d}{FORMATS[image_format]}"
 
 
-def _provenance(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: float) -> Provenance:
-    style = _style(chain)
+def provenance_of(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: float) -> Provenance:
+    """What the file of this cell says of itself."""
+    style = style_of(chain)
     return Provenance(
         chain.bundle.name,
         chain.bundle.id,
@@ -166,9 +167,20 @@ def _provenance(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: 
     )
 
 
-def _style(chain: SyntheticCellGAN) -> dict[str, str]:
+def style_of(chain: SyntheticCellGAN) -> dict[str, str]:
     """Which laboratory's look the cells have; nothing where they have the bundle's own."""
     return {} if chain.style is None else {"style": chain.style.look.name, "style_id": chain.style.look.id}
+
+
+def columns_of(chain: SyntheticCellGAN) -> tuple[str, ...]:
+    """Of metadata.csv."""
+    return (*COLUMNS, *(STYLE_COLUMNS if chain.style else ()))
+
+
+def row_of(chain: SyntheticCellGAN, file: str, cell_type: str, seed: int, truncation: float) -> list[object]:
+    """A cell's line in metadata.csv."""
+    made_by = chain.bundle
+    return [file, cell_type, seed, truncation, made_by.name, made_by.id, "yes", *style_of(chain).values()]
 
 
 def _is_written(path: Path, provenance: Provenance) -> bool:
@@ -184,7 +196,7 @@ def _is_written(path: Path, provenance: Provenance) -> bool:
 
 
 def _write_cell(chain: SyntheticCellGAN, cell: Cell, out: Path, image_format: str, truncation: float) -> None:
-    provenance = _provenance(chain, cell.cell_type, cell.seed, truncation)
+    provenance = provenance_of(chain, cell.cell_type, cell.seed, truncation)
     path = out / _name(cell.cell_type, cell.seed, image_format)
     path.parent.mkdir(exist_ok=True)
     write_whole(path, encode(cell.image, image_format, provenance))
@@ -197,20 +209,9 @@ def _write_table(
     try:
         with open(temporary, "w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
-            style = _style(chain)
-            table.writerow([*COLUMNS, *(STYLE_COLUMNS if style else ())])
+            table.writerow(columns_of(chain))
             for name, seed in _pairs(requests):
-                row = [
-                    _name(name, seed, image_format),
-                    name,
-                    seed,
-                    truncation,
-                    chain.bundle.name,
-                    chain.bundle.id,
-                    "yes",
-                    *style.values(),
-                ]
-                table.writerow(row)
+                table.writerow(row_of(chain, _name(name, seed, image_format), name, seed, truncation))
         os.replace(temporary, out / "metadata.csv")
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -231,5 +232,5 @@ def _write_sheet(
             with Image.open(out / _name(r.cell_type, r.seed + i, image_format)) as image:
                 small = image.convert("RGB").resize((SHEET_SIDE, SHEET_SIDE), Image.Resampling.BOX)
             sheet.paste(small, (SHEET_SIDE * (i + 1), SHEET_SIDE * row))
-    record = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation} | _style(chain)
+    record = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation} | style_of(chain)
     write_whole(out / "contact_sheet.png", encode_sheet(sheet, record))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.stain.smears import abroad, home
 from tests.web.browser import chromium, no_overflow, serving
 
 from syntheticcellgan.data.manifest import read_manifest
@@ -10,6 +11,7 @@ from syntheticcellgan.review import reading
 from syntheticcellgan.review.checklist import Answer
 from syntheticcellgan.review.database import open_database
 from syntheticcellgan.review.sessions import Settings, create_session, invite_reader
+from syntheticcellgan.stain.look import fit
 
 
 def test_no_page_has_a_serious_finding(tmp_path, folders, work):
@@ -28,7 +30,14 @@ def test_no_page_has_a_serious_finding(tmp_path, folders, work):
         reading.save_answer(database, reader, item, answer, "k")
     reading.open_primer(database, reader)
     database.close()
-    studio = ("/studio?cell_type=platelet&count=8", "/studio/cell/0/platelet/3", "/studio/bundle/0", "/studio/balance")
+    fit([abroad(home(seed)) for seed in range(22)], "Ward 5").write(work / "looks" / "ward.json")
+    studio = (
+        "/studio?cell_type=platelet&count=8",
+        "/studio/cell/0/platelet/3",
+        "/studio/bundle/0",
+        "/studio/balance",
+        "/studio/looks",
+    )
     walk = "/studio/walk?cell_type=platelet&seed=1&to_seed=2"
     runs = ("/runs", "/runs/new", "/runs/my%20run", "/reports", "/reports/new", "/reports/my%20report")
     organiser = (

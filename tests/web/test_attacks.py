@@ -21,6 +21,7 @@ ORGANISER_PATHS = (
     "/studio",
     "/studio/walk",
     "/studio/balance",
+    "/studio/looks",
     "/runs",
     "/runs/new",
     "/reports",

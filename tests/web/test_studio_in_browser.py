@@ -90,6 +90,7 @@ def test_the_studio_by_keyboard_alone(tmp_path):
         tab_to("a.button[href='/studio']")
         page.keyboard.press("Enter")
         page.wait_for_url("**/studio")
+        page.locator("select[name=cell_type]").wait_for()
         page.wait_for_load_state("load")
         tab_to("select[name=cell_type]")
         page.keyboard.type("Platelet")

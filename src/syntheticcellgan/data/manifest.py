@@ -187,7 +187,7 @@ def _records_of_table(root: Path, table: Path, files: list[str]) -> list[Record]
         if file not in exact:
             # Tables from macOS and Windows spell accents otherwise than the file system.
             known = existing.get(unicodedata.normalize("NFC", file))
-            if known is None and not (root / file).is_file():
+            if known is None and not _is_file(root / file):
                 missing.append((line, file))
                 continue
             if known is None:
@@ -204,6 +204,13 @@ def _records_of_table(root: Path, table: Path, files: list[str]) -> list[Record]
         more = f" (and {len(missing) - 1} more are missing)" if len(missing) > 1 else ""
         raise InputError(f"{table}, line {line}: there is no file {file} in {root}{more}; add it or delete the row.")
     return records
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
 
 
 def _inside(file: str, table: Path, line: int) -> str:

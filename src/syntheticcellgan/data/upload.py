@@ -1,6 +1,6 @@
-"""Data sets that someone sends: a zip with a folder per cell type.
+"""What someone sends: a data set as a zip with a folder per cell type, or unlabelled images, loose or in a zip.
 
-Nothing in the archive is trusted: sizes and ratios are limited, and its images lie under names of our own.
+Nothing that is sent is trusted: sizes and ratios are limited, and images lie under names of our own.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import csv
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -18,6 +18,7 @@ from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.data.images import is_image_file
 from syntheticcellgan.data.manifest import Manifest, Record
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.files import check_packing, unpacking
 
 MAX_FILES = 20_000
 MAX_FILE = 64 * 1024 * 1024
@@ -35,13 +36,48 @@ def unpacked(archive: IO[bytes]) -> Iterator[Manifest]:
     """
     with tempfile.TemporaryDirectory() as folder:
         manifest = _unpack_all(archive, Path(folder))
-        try:
+        with _named({manifest.path(r): r.attributes["source"] for r in manifest.records}):
             yield manifest
-        except InputError as error:  # about an image: by the name that the user knows
-            sentence = str(error)
-            for record in manifest.records:
-                sentence = sentence.replace(str(manifest.path(record)), record.attributes["source"])
-            raise InputError(sentence) from error
+
+
+@contextmanager
+def unlabelled(sent: Sequence[tuple[str, IO[bytes]]]) -> Iterator[list[Path]]:
+    """Images that were sent as (file name, content), loose or in zips, whatever their folders; gone afterwards.
+
+    Raises:
+        InputError: a file that is neither image nor zip by its name, no images in a zip, or as `unpacked`.
+    """
+    known: dict[Path, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, content) in enumerate(sent):
+            place, suffix = Path(folder) / str(number), PurePosixPath(name).suffix.lower()
+            place.mkdir()
+            if suffix == ".zip":
+                with _opened(content) as packed:
+                    for k, (entry, inside) in enumerate(_images(packed)):
+                        known[_unpacked_one(packed, entry, place / f"{k}{inside.suffix.lower()}")] = inside.name
+            elif is_image_file(name):
+                with open(place / f"0{suffix}", "wb") as out:
+                    _copy(content, out)
+                known[place / f"0{suffix}"] = PurePosixPath(name.replace("\\", "/")).name
+            else:
+                raise InputError(f"{name[:100]} is neither an image nor a zip of images.")
+        if not known:
+            raise InputError("What was sent holds no images.")
+        with _named(known):
+            yield list(known)
+
+
+@contextmanager
+def _named(known: Mapping[Path, str]) -> Iterator[None]:
+    """What goes wrong with an image is said by the name that the user knows."""
+    try:
+        yield
+    except InputError as error:
+        sentence = str(error)
+        for path, name in known.items():
+            sentence = sentence.replace(str(path), name[:300])
+        raise InputError(sentence) from error
 
 
 def keep_upload(archive: IO[bytes], folder: Path) -> None:
@@ -61,36 +97,53 @@ def keep_upload(archive: IO[bytes], folder: Path) -> None:
 
 
 def _unpack_all(archive: IO[bytes], folder: Path) -> Manifest:
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            return Manifest(folder, tuple(_unpack(packed, folder)))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
-        raise InputError(f"The uploaded file is no zip archive that can be read ({error}).") from error
+    with _opened(archive) as packed:
+        return Manifest(folder, tuple(_unpack(packed, folder)))
+
+
+@contextmanager
+def _opened(archive: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    with unpacking("The uploaded file", "."), zipfile.ZipFile(archive) as packed:
+        yield packed
 
 
 def _unpack(packed: zipfile.ZipFile, folder: Path) -> Iterator[Record]:
-    entries = [entry for entry in packed.infolist() if not entry.is_dir()]
-    total = sum(entry.file_size for entry in entries)
-    if len(entries) > MAX_FILES or total > MAX_TOTAL:
-        raise InputError(f"The archive holds {len(entries):,} files of {total / 2**20:,.0f} MiB; that is too much.")
     found = 0
-    for number, entry in enumerate(entries):
-        name = PurePosixPath(entry.filename.replace("\\", "/"))
-        if not is_image_file(name.name) or len(name.parts) < 2 or "__MACOSX" in name.parts:
+    for number, (entry, name) in enumerate(_images(packed)):
+        if len(name.parts) < 2:
             continue
-        if entry.file_size > MAX_FILE or entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
-            raise InputError(f"{name.name[:100]} in the archive is larger than an image of a cell can be.")
         try:
             cell_type = resolve(name.parts[-2]).name
         except ValueError:
             raise InputError("A folder in the archive has no name that could be a cell type's.") from None
         target = f"{number}{name.suffix.lower()}"
-        with packed.open(entry) as source, open(folder / target, "wb") as out:
-            _copy(source, out)
+        _unpacked_one(packed, entry, folder / target)
         found += 1
         yield Record(target, cell_type[:200], attributes={"source": "/".join(name.parts[-2:])[:300]})
     if not found:
         raise InputError("The archive holds no images in folders named after cell types.")
+
+
+def _images(packed: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, PurePosixPath]]:
+    """The images in an archive that is of bearable size, with their names."""
+    entries = [entry for entry in packed.infolist() if not entry.is_dir()]
+    total = sum(entry.file_size for entry in entries)
+    if len(entries) > MAX_FILES or total > MAX_TOTAL:
+        raise InputError(f"The archive holds {len(entries):,} files of {total / 2**20:,.0f} MiB; that is too much.")
+    for entry in entries:
+        name = PurePosixPath(entry.filename.replace("\\", "/"))
+        if not is_image_file(name.name) or "__MACOSX" in name.parts:
+            continue
+        if entry.file_size > MAX_FILE or entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
+            raise InputError(f"{name.name[:100]} in the archive is larger than an image of a cell can be.")
+        check_packing(entry, f"{name.name[:100]} in the archive")
+        yield entry, name
+
+
+def _unpacked_one(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> Path:
+    with packed.open(entry) as source, open(target, "wb") as out:
+        _copy(source, out)
+    return target
 
 
 def _copy(source: IO[bytes], out: IO[bytes]) -> None:
@@ -106,5 +159,5 @@ class _Limited:
         content = self.source.read(min(size, self.left + 1) if size >= 0 else self.left + 1)
         self.left -= len(content)
         if self.left < 0:
-            raise InputError("A file in the archive is larger than it says.")
+            raise InputError("One of the files is larger than an image of a cell can be, whatever it says.")
         return content

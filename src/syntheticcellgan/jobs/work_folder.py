@@ -1,4 +1,5 @@
-"""What lies in a work folder: runs, their bundles, reports, uploaded data sets; made in the browser or on the command line.
+"""What lies in a work folder: runs, their bundles, reports, uploaded data sets, looks of laboratories; made in the browser or
+on the command line.
 
 Nothing is found by a name that someone typed: names are compared with those of the sub-folders.
 """
@@ -8,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from syntheticcellgan.errors import InputError
+from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.jobs.records import Job, Jobs
 
-DATA = "data"
+if TYPE_CHECKING:
+    from syntheticcellgan.stain.look import Look
+
+DATA, LOOKS = "data", "looks"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class WorkFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.jobs = Jobs(folder)
+        self._read: dict[Path, tuple[int, Look]] = {}
 
     def runs(self) -> list[Entry]:
         """Trainings, newest first; also those that have not written anything yet."""
@@ -61,6 +66,36 @@ class WorkFolder:
         folder = self.jobs.new_folder(DATA)
         keep_upload(archive, folder)
         return folder
+
+    def looks(self) -> dict[Path, Look]:
+        """The files of looks in the sub-folder `looks`, by name; what is none, or damaged, is passed over."""
+        found: dict[Path, Look] = {}
+        for path in sorted((self.folder / LOOKS).glob("*.json")):
+            try:
+                changed = path.stat().st_mtime_ns
+                kept = self._read.get(path)
+                if kept is None or kept[0] != changed:
+                    from syntheticcellgan.stain.look import read_look  # slow to import, and most folders hold no look
+
+                    kept = self._read[path] = changed, read_look(path)
+                found[path] = kept[1]
+            except (InputError, OSError):
+                continue
+        return found
+
+    def keep_look(self, look: Look) -> None:
+        """Among the looks of this folder; the same numbers once. ScgError if it cannot be written."""
+        self.forget_look(look.id)
+        look.write(self.folder / LOOKS / f"{look.id}.json")
+
+    def forget_look(self, look_id: str) -> None:
+        """Delete its files. ScgError if they cannot be."""
+        for path, look in self.looks().items():
+            if look.id == look_id:
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise ScgError(f"{path} cannot be deleted ({error.strerror}).") from error
 
     def _folders(self) -> list[Path]:
         try:

@@ -31,7 +31,7 @@ LIMIT = 200
 """Images that are looked at, spread evenly over those given: more change nothing that can be seen."""
 _FEWEST_REGIONS = 10  # images that must show a region for it to count
 _NOISE = 0.03  # standard deviation of the logarithm of one image's white point around the truth
-_LARGEST_FILE = 4_000_000
+LARGEST_FILE = 4_000_000
 
 Image = str | os.PathLike[str] | np.ndarray
 
@@ -179,11 +179,14 @@ def read_look(path: str | os.PathLike[str]) -> Look:
     """
     where = os.fspath(path)
     try:
-        if Path(path).stat().st_size > _LARGEST_FILE:
-            raise InputError(f"{where} is too large for a look; write one with `scg stain fit`.")
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            content = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise InputError(f"{where} cannot be read ({error.strerror}).") from None
+    if len(content) > LARGEST_FILE:
+        raise InputError(f"{where} is too large for a look; write one with `scg stain fit`.")
+    try:
+        values = json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError):
         raise InputError(f"{where} is no JSON; write a look with `scg stain fit`.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT or "whites" not in values:

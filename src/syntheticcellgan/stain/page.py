@@ -75,7 +75,7 @@ def write_page(found: Comparison, left: Comparison | None, reference: Side, othe
         found=found,
         left=left,
         rows=[(title, _strip(images)) for title, images in rows if images],
-        swatches=[_swatches(side.look) for side in (reference, other)],
+        swatches=[swatches(side.look) for side in (reference, other)],
         names=(reference.look.name, other.look.name),
         parts=list(found.differences),
         software=SOFTWARE,
@@ -108,7 +108,7 @@ def _strip(images: list[np.ndarray]) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _swatches(look: Look) -> dict[str, str]:
+def swatches(look: Look) -> dict[str, str]:
     """The colour of each part as it stands on a screen, #rrggbb."""
     colours = {BACKGROUND: np.array([100.0, 0.0, 0.0])} | look.regions
     return {part: "#" + to_rgb(lab[None], look.white)[0].tobytes().hex() for part, lab in colours.items()}

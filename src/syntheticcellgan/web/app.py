@@ -22,7 +22,7 @@ from syntheticcellgan.review.sessions import Invitation
 from syntheticcellgan.review.sources import Source
 from syntheticcellgan.review.tables import SYNTHETIC
 from syntheticcellgan.studio import Studio
-from syntheticcellgan.web import organiser, reader, reports, runs, studio
+from syntheticcellgan.web import looks, organiser, reader, reports, runs, studio
 from syntheticcellgan.web.pages import STATIC, problem
 from syntheticcellgan.web.safety import Gate, Keys
 
@@ -47,6 +47,10 @@ class Room:
                 self.studio.offer(place, entry.title)
                 self.sources.append(Source(f"Made now by {entry.title}", SYNTHETIC, place, True))
 
+    def look_for_looks(self) -> None:
+        """Offer the looks of the work folder in the studio."""
+        self.studio.offer_looks(list(self.work.looks().values()))
+
 
 def create_app(
     database: Database,
@@ -69,13 +73,14 @@ def create_app(
     app.include_router(reader.router)
     app.include_router(organiser.public)
     app.include_router(organiser.router)
-    for pages in (studio, runs, reports):
+    for pages in (looks, studio, runs, reports):
         app.include_router(pages.router)
     app.add_exception_handler(ScgError, _said)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
     app.add_exception_handler(Exception, _failed)
-    app.add_middleware(Gate, hosts=hosts, uploads=("/sessions", "/studio/balance", "/runs", "/reports"))
+    uploads = ("/sessions", "/studio/balance", "/studio/looks", "/runs", "/reports")
+    app.add_middleware(Gate, hosts=hosts, keys=keys, uploads=uploads)
     return app
 
 

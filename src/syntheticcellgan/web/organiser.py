@@ -28,7 +28,7 @@ def enter(request: Request, token: str = "") -> Response:
     if not same(token, keys.token):
         return problem(request, "This is not the address that the server printed; copy all of it.", 403)
     answer = RedirectResponse("/", 303)
-    answer.set_cookie(COOKIE, keys.cookie, httponly=True, samesite="strict", secure=request.url.scheme == "https")
+    answer.set_cookie(COOKIE, keys.cookie, httponly=True, samesite="strict", secure=request.scope["scheme"] == "https")
     return answer
 
 

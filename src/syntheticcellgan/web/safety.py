@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Collection
+from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -42,11 +43,22 @@ class _TooLongError(Exception):
 class Gate:
     """Refuses what comes by another name, from another site, or without end.
 
-    hosts: values of the Host header that are ours. uploads: paths whose body may be `UPLOAD_LIMIT` long.
+    hosts: values of the Host header that are ours. uploads: paths whose body may be `UPLOAD_LIMIT` long, if it comes with
+    the cookie of `keys`: a body is read before any page asks who sends it.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], uploads: Collection[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str], keys: Keys, uploads: Collection[str] = ()) -> None:
         self.app, self.hosts, self.uploads = app, frozenset(h.lower() for h in hosts), frozenset(uploads)
+        self.keys = keys
+
+    def _limit(self, scope: Scope, headers: Headers) -> int:
+        if scope["path"] not in self.uploads:
+            return FORM_LIMIT
+        try:
+            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            cookie = None
+        return UPLOAD_LIMIT if same(cookie.value if cookie else None, self.keys.cookie) else FORM_LIMIT
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,7 +70,7 @@ class Gate:
         if refusal is not None:
             await refusal(scope, receive, _with_headers(scope, send))
             return
-        limit = UPLOAD_LIMIT if scope["path"] in self.uploads else FORM_LIMIT
+        limit = self._limit(scope, headers)
         started = False
 
         async def noted(message: Message) -> None:
@@ -84,7 +96,7 @@ class Gate:
         if (origin is not None and urlsplit(origin).netloc.lower() != host) or site in ("cross-site", "same-site"):
             return PlainTextResponse("Refused: this was sent from another site.", 403)
         length = headers.get("content-length", "0")
-        limit = UPLOAD_LIMIT if scope["path"] in self.uploads else FORM_LIMIT
+        limit = self._limit(scope, headers)
         if not length.isascii() or not length.isdigit() or int(length) > limit:
             return PlainTextResponse(f"Too long; the most is {limit // 1024:,} kB.", 413, {"connection": "close"})
         return None

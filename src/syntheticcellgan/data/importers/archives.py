@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from syntheticcellgan.data.images import is_image_file
 from syntheticcellgan.data.importers.layout import folders
 from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.files import check_packing, unpacking
 
 MAX_BYTES = 200 * 2**30
 """Of all files in an archive, unpacked."""
@@ -48,22 +49,19 @@ def unpacked(source: Path, scratch: Path) -> Path:
 
 def extract(archive: Path, target: Path) -> None:
     """Unpack images, tables and archives from `archive` below `target`; see `unpacked` for the errors."""
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            wanted = _wanted(archive, opened)
-            needed = sum(entry.file_size for entry in wanted)
-            target.mkdir(parents=True, exist_ok=True)
-            if needed > shutil.disk_usage(target).free:
-                raise ScgError(
-                    f"{archive} needs {needed / 2**30:.1f} GB unpacked, more than is free for {target}; make room."
-                )
-            for entry in wanted:
-                path = target / entry.filename
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(entry) as packed, open(path, "wb") as file:
-                    shutil.copyfileobj(packed, file)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-        raise InputError(f"{archive} cannot be unpacked ({error}); fetch it anew or unpack it yourself.") from None
+    with unpacking(str(archive), "; fetch it anew or unpack it yourself."), zipfile.ZipFile(archive) as opened:
+        wanted = _wanted(archive, opened)
+        needed = sum(entry.file_size for entry in wanted)
+        target.mkdir(parents=True, exist_ok=True)
+        if needed > shutil.disk_usage(target).free:
+            raise ScgError(
+                f"{archive} needs {needed / 2**30:.1f} GB unpacked, more than is free for {target}; make room."
+            )
+        for entry in wanted:
+            path = target / entry.filename
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(entry) as packed, open(path, "wb") as file:
+                shutil.copyfileobj(packed, file)
 
 
 def _wanted(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -86,6 +84,7 @@ def _wanted(archive: Path, opened: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
         if entry.flag_bits & 1:
             raise InputError(f"{archive} is locked with a password; unpack it yourself.")
         hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+        check_packing(entry, f"{archive}: {entry.filename!r}")
         if not entry.is_dir() and not hidden and (is_image_file(path.name) or path.suffix.lower() in _KEPT):
             wanted.append(entry)
     return wanted

@@ -1,0 +1,81 @@
+"""What the fuzzer found, each in its smallest form: it ended with a stack trace once, and is refused with a sentence now."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.fuzz.guard import memory, watched
+
+from syntheticcellgan.bundle_files import read_files
+from syntheticcellgan.data.importers import archives
+from syntheticcellgan.data.manifest import read_manifest
+from syntheticcellgan.data.upload import keep_upload
+from syntheticcellgan.errors import InputError
+
+
+def archive(*entries: tuple[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", how) as packed:
+        for name, content in entries:
+            packed.writestr(name, content)
+    return buffer.getvalue()
+
+
+def damaged(how: int) -> bytes:
+    """An archive whose first file cannot be unpacked, though the archive's table is whole."""
+    name, content = b"monocyte/1.png", bytes(range(256)) * 8
+    made = bytearray(archive((name.decode(), content), how=how))
+    start = 30 + len(name)
+    made[start + 1 : start + 30] = b"\xff" * 29
+    return bytes(made)
+
+
+ARCHIVES = {
+    "deflated data that is none": damaged(zipfile.ZIP_DEFLATED),
+    "bzip2 data that is none": damaged(zipfile.ZIP_BZIP2),
+    "lzma, which takes what memory it likes": archive(("monocyte/1.png", b"x" * 99), how=zipfile.ZIP_LZMA),
+    "no archive": b"PK\x05\x06 and no more",
+}
+NAMES = {
+    "a name longer than any file's": archive(("monocyte/" + "a" * 300 + ".png", b"x")),
+    "a file where a folder must be": archive(("monocyte.csv", b"x"), ("monocyte.csv/1.png", b"x")),
+}
+
+
+@pytest.mark.parametrize("what", [*ARCHIVES, *NAMES])
+def test_an_archive(what, tmp_path):
+    source = tmp_path / "set.zip"
+    source.write_bytes((ARCHIVES | NAMES)[what])
+    with watched(tmp_path), memory():
+        with pytest.raises(InputError, match=r"set\.zip"):
+            archives.unpacked(source, tmp_path / "imported")
+        if what in ARCHIVES:  # what is sent gets names of our own, so that its names do no harm
+            with pytest.raises(InputError), open(source, "rb") as file:
+                keep_upload(file, tmp_path / "kept")
+            assert not (tmp_path / "kept").exists()
+            with pytest.raises(InputError):
+                read_files(source)
+
+
+def test_a_table_with_a_name_longer_than_any_files(tmp_path: Path):
+    (tmp_path / "1.png").write_bytes(b"x")
+    (tmp_path / "labels.csv").write_text("file,cell_type\n" + "a" * 300 + ".png,monocyte\n")
+    with pytest.raises(InputError, match="there is no file"):
+        read_manifest(tmp_path)
+
+
+def test_an_address_that_is_no_text(tmp_path: Path):
+    """`GET /nowhere?\\xcb`: the page that says so must not fail itself."""
+    import asyncio
+
+    from tests.fuzz.targets import Post, status_of
+    from tests.web.conftest import open_site
+
+    (tmp_path / "real").mkdir()
+    site = open_site(tmp_path, (tmp_path / "real", tmp_path / "real"))
+    for path, expected in (("/nowhere", 404), ("/enter", 403), ("/read/x/cell/1/1", 404), ("/sessions/new", 200)):
+        assert asyncio.run(status_of(site, Post(path, "", b"", "a=\xcb", "GET"))) == expected
+    site.database.close()
