@@ -75,6 +75,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     shipped = shipped_bundles()
     try:
+        _take_back(path)
         if path.exists():
             return path
     except (OSError, ValueError) as error:  # no permission to look, or nothing that a path can be
@@ -236,8 +237,10 @@ def _write_folder(folder: Path, files: dict[str, bytes], replace: bool = False) 
         raise InputError(f"{folder} holds other files; choose a new folder for the bundle.")
     files = files | {SUMS: sums_of(files)}
     check_sums(files, folder)
-    temporary, former = (folder.with_name(folder.name + ending) for ending in (".part", ".former"))
+    temporary, former = folder.with_name(folder.name + ".part"), _former(folder)
+    _take_back(folder)
     try:
+        shutil.rmtree(former, ignore_errors=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, content in files.items():
@@ -253,6 +256,17 @@ def _write_folder(folder: Path, files: dict[str, bytes], replace: bool = False) 
         raise ScgError(
             f"{folder} could not be written ({error.strerror}). Free some space or choose another."
         ) from error
+
+
+def _former(folder: Path) -> Path:
+    """Where a bundle lies for the moment in which another state of it takes its place."""
+    return folder.with_name(folder.name + ".former")
+
+
+def _take_back(folder: Path) -> None:
+    """If that moment was the last of a killed process, the former state stands again."""
+    if folder.name and not folder.exists() and _former(folder).is_dir():
+        os.replace(_former(folder), folder)
 
 
 def _half(network: nn.Module) -> dict[str, Tensor]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from syntheticcellgan.files import write_whole
 from syntheticcellgan.pixels import to_uint8
 
 GAP = 4
@@ -20,4 +22,6 @@ def save_grid(rows: list[tuple[Tensor, Tensor]], path: Path) -> None:
         left, right = to_uint8(synthetic), to_uint8(real)
         bar = np.full((left.shape[1], GAP, 3), 255, np.uint8)
         lines.append(np.concatenate([*left, bar, *right], axis=1))
-    Image.fromarray(np.concatenate(lines)).save(path)
+    buffer = io.BytesIO()
+    Image.fromarray(np.concatenate(lines)).save(buffer, "PNG")
+    write_whole(path, buffer.getvalue())  # others look on while it is written

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.files import write_whole
 from syntheticcellgan.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from syntheticcellgan.training.processes import averaged
 
@@ -175,7 +176,7 @@ class RunLog:
         if self.path.exists():
             lines = self.path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if _images_of(line) <= images]
-            self.path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            write_whole(self.path, "".join(line + "\n" for line in kept).encode())
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=images)
 
     def write(self, images: int, values: Mapping[str, float]) -> None:

@@ -79,7 +79,8 @@ def open_run(out: Path, run: Run) -> Run:
     """
     path = out / "run.json"
     if not path.exists():
-        if out.exists() and any(p.name not in ("run.lock", RECORD) for p in out.iterdir()):
+        ours = {"run.lock", RECORD, RECORD + ".part", path.name + ".part"}  # of a start that was killed at once
+        if out.exists() and {p.name for p in out.iterdir()} - ours:
             raise InputError(f"{out} holds other files; choose an empty or new folder with --out.")
         keep_record(run.start, out)
         write_json(path, to_dict(run))

@@ -14,6 +14,7 @@ from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, find, to_
 
 FORMAT = 1
 JSON_NAME, CSV_NAME, HTML_NAME, CACHE_NAME = "report.json", "metrics.csv", "report.html", "cache"
+_PARTIAL = ".partial"
 _OURS = frozenset({JSON_NAME, CSV_NAME, HTML_NAME, CACHE_NAME})
 _KEYS = {
     "format",
@@ -76,7 +77,9 @@ def check_folder(folder: Path, ours: Set[str] = _OURS) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; --out needs a folder.")
     if folder.is_dir():
-        foreign = sorted(path.name for path in folder.iterdir() if path.name not in ours)
+        # A killed evaluation leaves a half-written file.
+        names = {path.name for path in folder.iterdir()} - ours - {name + _PARTIAL for name in ours}
+        foreign = sorted(names)
         if foreign:
             raise InputError(f"{folder} holds other files ({foreign[0]}); choose an empty or new folder with --out.")
 
@@ -107,7 +110,7 @@ def write_report(report: Report, folder: Path, html: str | None = None) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """A file half written never takes the place of a whole one. ScgError if it cannot be written."""
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + _PARTIAL)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(text, encoding="utf-8")
