@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-for-development
+TOOLS := .venv-tools
 
-.PHONY: env demo test lint docs clean
+.PHONY: env demo test lint docs audit materials notebook clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -41,6 +42,21 @@ lint: $(DEVELOPMENT)
 docs: $(DEVELOPMENT)
 	$(BIN)/python -m mkdocs build --strict --quiet
 	@echo "Open site/index.html"
+
+# Apart from the environment that they look at, so that they do not stand in their own lists.
+$(TOOLS)/.installed:
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8" "pip-audit>=2.9,<3"
+	@touch $@
+
+audit: $(STAMP) $(TOOLS)/.installed
+	@$(TOOLS)/bin/python benchmarks/audit.py holes $(BIN)/python
+
+materials: $(STAMP) $(TOOLS)/.installed
+	@$(TOOLS)/bin/python benchmarks/audit.py materials $(BIN)/python
+
+notebook: $(DEVELOPMENT)
+	$(BIN)/python -m nbconvert --execute --to notebook --inplace docs/notebooks/api.ipynb
 
 clean:
 	rm -rf demo-output site

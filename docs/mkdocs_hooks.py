@@ -1,6 +1,8 @@
-"""Makes the page of commands from the commands themselves, when the site is built."""
+"""Makes pages when the site is built: that of commands from the commands themselves, those of notebooks from the notebooks."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 from mkdocs.config.defaults import MkDocsConfig
@@ -12,8 +14,17 @@ PAGE = "reference/commands.md"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the page of commands."""
+    """Add the page of commands, and a page and its pictures for each notebook."""
     files.append(File.generated(config, PAGE, content=_page()))
+    for notebook in sorted(Path(config.docs_dir).glob("notebooks/*.ipynb")):
+        from nbconvert import MarkdownExporter
+
+        text, found = MarkdownExporter().from_filename(str(notebook))
+        place = notebook.relative_to(config.docs_dir).with_suffix("")
+        for name, content in found["outputs"].items():
+            text = text.replace(f"({name})", f"({place.name}/{name})").replace("![png]", "![What the cell above shows]")
+            files.append(File.generated(config, f"{place.as_posix()}/{name}", content=content))
+        files.append(File.generated(config, f"{place.as_posix()}.md", content=text))
     return files
 
 
