@@ -1,0 +1,88 @@
+"""Feed hostile inputs to everything that reads files and forms of strangers; counts go to docs/results/fuzz.json.
+
+    python benchmarks/fuzz.py --minutes 10 [--seed N] [--only labels …]
+
+Hypothesis draws numbers, from each of which an input is made (tests/fuzz/inputs.py). Each must be read or refused with a
+sentence; while it is read, nothing may be written outside its folder, started, unpickled or connected to, nor may it take
+more than 20 s or 1 GiB beyond what the process had (tests/fuzz/guard.py). Runs add up; what is found is printed with its
+number, stops its target, and belongs into tests/fuzz/test_found.py. Without --seed a run takes one that none has had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+RESULTS = ROOT / "docs" / "results" / "fuzz.json"
+SHARES = {"labels": 0.35, "look": 0.15, "archive": 0.2, "bundle": 0.1, "forms": 0.2}
+EXAMPLES = 2000
+
+
+def feed(target: object, begin: int, seconds: float) -> dict[str, object]:
+    """Rounds of so many numbers until the time is over."""
+    taken: Counter[str] = Counter()
+    slowest, until, rounds = 0.0, time.monotonic() + seconds, 0
+
+    def once(number: int) -> None:
+        nonlocal slowest
+        if time.monotonic() > until:
+            return
+        began = time.monotonic()
+        taken[target.feed(number)] += 1  # type: ignore[attr-defined]
+        slowest = max(slowest, time.monotonic() - began)
+
+    while time.monotonic() < until:
+        how = settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        seed(begin * 1_000_000 + rounds)(how(given(st.integers(0, 2**64 - 1))(once)))()
+        rounds += 1
+    return {"inputs": taken.total(), **taken, "slowest_seconds": round(slowest, 2)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--only", nargs="+", choices=list(SHARES), default=list(SHARES))
+    given_options = parser.parse_args()
+    from tests.fuzz.guard import memory
+    from tests.fuzz.targets import opened
+
+    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"runs": []}
+    begin = (
+        given_options.seed if given_options.seed is not None else 1 + max((r["seed"] for r in kept["runs"]), default=0)
+    )
+    whole = sum(SHARES[name] for name in given_options.only)
+    run = {"seed": begin, "python": platform.python_version(), "targets": {}}
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as targets, memory():
+        for name in given_options.only:
+            seconds = 60 * given_options.minutes * SHARES[name] / whole
+            run["targets"][targets[name].name] = found = feed(targets[name], begin, seconds)
+            print(targets[name].name, json.dumps(found), flush=True)
+    kept["runs"].append(run)
+    totals: Counter[str] = Counter()
+    for one in kept["runs"]:
+        for name, counts in one["targets"].items():
+            totals[name] += counts["inputs"]
+    result = {"inputs_in_all": totals.total(), "by_target": dict(totals), "runs": kept["runs"]}
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
