@@ -40,6 +40,7 @@ from syntheticcellgan.writer import Request, write_cells
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BUNDLE = "pbc-256"
+PATIENCE = 500_000  # milliseconds, on a busy machine
 SIZES = {"desktop": {"width": 1280, "height": 800}, "phone": {"width": 360, "height": 740}}
 
 
@@ -116,6 +117,7 @@ def visit(browser: Browser, address: str, session: str, token: str, options: arg
         pages["report"] = (f"/reports/{report}", (("desktop", "dark"), ("phone", "light")))
     if options.look:
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(address)
         chosen = send_look(page, options.look)
         path = f"/studio?cell_type=eosinophil&count=16&look={chosen}"
@@ -127,7 +129,7 @@ def visit(browser: Browser, address: str, session: str, token: str, options: arg
             phone = size == "phone"
             look = {"viewport": SIZES[size], "color_scheme": scheme, "has_touch": phone, "is_mobile": phone}
             page = browser.new_context(**look).new_page()
-            page.set_default_timeout(120_000)
+            page.set_default_timeout(PATIENCE)
             page.goto(address)
             page.goto(base + path)
             if name in ("studio", "look"):
@@ -168,7 +170,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         place = Path(folder) / "room.sqlite"
-        session, token = simulate(place, Path(folder) / "cells")
+        needed = not options.only or {"reading", "results"} & set(options.only)
+        session, token = simulate(place, Path(folder) / "cells") if needed else ("", "")
         command = [sys.executable, "-m", "syntheticcellgan", "serve", "--port", "0", "--database", str(place)]
         command += ["--folder", str(options.folder or folder)]
         server = subprocess.Popen(

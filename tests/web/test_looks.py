@@ -154,10 +154,10 @@ def test_a_visit_in_another_look(tmp_path, smears):
         assert "look=" in page.locator("#shown").get_attribute("src")
         page.get_by_role("link", name="Laboratory looks").click()
         assert no_overflow(page)
+        assert refused == [], "nothing was stopped by the policy"
         server.kill()
         server.start()  # what was fitted is still there
         page.goto(server.address)
         page.goto(f"http://127.0.0.1:{server.port}/studio/looks")
         page.get_by_role("button", name="Forget Ward 5").click()
         assert page.get_by_text("Looks at hand").count() == 0
-        assert refused == []
