@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from syntheticcellgan.adaptation.run import adapt
     from syntheticcellgan.bundle import Bundle, load_bundle, verify_bundle
     from syntheticcellgan.cell_types import CELL_TYPES, CellType, resolve
     from syntheticcellgan.data.manifest import Manifest, Record, read_manifest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from syntheticcellgan.stain.sources import look_of
 
 _HOMES = {
+    "adaptation.run": ("adapt",),
     "bundle": ("Bundle", "load_bundle", "verify_bundle"),
     "cell_types": ("CELL_TYPES", "CellType", "resolve"),
     "data.manifest": ("Manifest", "Record", "read_manifest"),
@@ -48,6 +50,7 @@ __all__ = [
     "Record",
     "ScgError",
     "SyntheticCellGAN",
+    "adapt",
     "compare",
     "evaluate",
     "load_bundle",

@@ -42,7 +42,7 @@ N = TypeVar("N", bound=nn.Module)
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle; networks in evaluation mode, float32. style_mean: (types, condition), for truncation."""
+    """A loaded bundle; networks in evaluation mode, float32. style_mean: (types, style_size), for truncation."""
 
     path: Path
     id: str  # first 16 hexadecimal digits of the SHA-256 of SHA256SUMS: which bundle made an image
@@ -104,7 +104,7 @@ def _loaded(files: Mapping[str, bytes], path: Path) -> Bundle:
     card = _read_card(files["card.json"], path)
     with torch.device("meta"), Unfilled():
         generator, translator = LowResolutionGenerator(chain), Translator(chain)
-    extra = {STYLE_MEAN: (len(chain.cell_types), chain.generator.width // 2)}
+    extra = {STYLE_MEAN: (len(chain.cell_types), generator.style_size)}
     name = "generator.safetensors"
     tensors = read_tensors(files[name], _shapes(generator) | extra, path, name)
     style_mean = tensors.pop(STYLE_MEAN)
@@ -162,18 +162,21 @@ def write_bundle(
     samples: Image.Image,
     fingerprints: bytes | None = None,
     training: Mapping[str, nn.Module] | None = None,
+    style_mean: Tensor | None = None,
 ) -> None:
     """Write a bundle's folder, whole or not at all; weights in half precision.
 
     training: those of `bundle_training.training_networks` that a later training can begin with.
+    style_mean: (types, style_size) half precision, where it is known already; else measured.
 
     Raises:
         InputError: `folder` exists and is not empty.
         ScgError: a weight is no number or too large for half precision, or the folder cannot be written.
     """
+    mean = mean_styles(generator, chain) if style_mean is None else style_mean
     files = {
         "config.json": _json({"format": FORMAT, "chain": to_dict(chain)}),
-        "generator.safetensors": save_tensors(_half(generator) | {STYLE_MEAN: mean_styles(generator, chain)}),
+        "generator.safetensors": save_tensors(_half(generator) | {STYLE_MEAN: mean}),
         "translator.safetensors": save_tensors(_half(translator)),
         "card.json": _json(card),
         "card.md": render_card(card).encode(),
@@ -222,7 +225,7 @@ def export_bundle(name_or_path: str | Path, out: Path) -> None:
 
 @torch.no_grad()
 def mean_styles(generator: LowResolutionGenerator, chain: ChainConfig, count: int = 4096) -> Tensor:
-    """Mean style vector of each type over fixed noise: (types, condition), half precision."""
+    """Mean style vector of each type over fixed noise: (types, style_size), half precision."""
     noise = torch.randn(count, chain.generator.latent_size, generator=torch.Generator().manual_seed(0))
     means = [generator.map(noise, torch.full((count,), t)).mean(dim=0) for t in range(len(chain.cell_types))]
     return torch.stack(means).half()

@@ -27,6 +27,7 @@ def render_card(card: Mapping[str, Any]) -> str:
         lines += [f"| {t} | " + " | ".join(str(part.get(t, 0)) for part in counts.values()) + " |" for t in types]
     lines += ["", "## Training", "", f"- Machine: {training.get('machine', '?')}, {training.get('precision', '?')}"]
     lines += _stages(training)
+    lines += [line for entry in training.get("adaptations", []) for line in _adaptation(entry)]
     lines += [f"- Networks in its losses: {', '.join(training.get('extractors_in_losses', [])) or 'none'}"]
     lines += [
         f"- Networks that chose the checkpoint: {', '.join(training.get('extractors_in_selection', [])) or 'none'}"
@@ -51,6 +52,20 @@ def _stages(training: Mapping[str, Any]) -> list[str]:
         ]
         lines += [f"  {line}" for line in _stages(start)]
     return lines
+
+
+def _adaptation(entry: Mapping[str, Any]) -> list[str]:
+    """A further type, learnt from few images by `scg adapt`."""
+    images, patients, base = entry["images"], entry["patients"], entry["base"]
+    known = f" of {patients['train']} patients" if patients["train"] else ""
+    return [
+        f"- {entry['cell_type']} was added to {base['name']} ({base['id']}; SHA-256 of its SHA256SUMS: {base['sha256']}) from "
+        f"{images['train']} images{known}, {images['validation']} more held out (by {entry['held_out_by']}); it began as "
+        f"{entry['began_as']}, the nearest of the known types; {entry['machine']}:",
+        *(f"  {line}" for line in _stages(entry)),
+        f"  - Copies: {entry['copies']['sentence']}",
+        f"  - Known types: {entry['known_types_unchanged']} cells compared with those of {base['name']}, all the same bit for bit",
+    ]
 
 
 def metrics_table(metrics: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from syntheticcellgan.errors import ScgError
 
 _VERBS = {
     "train": "Learn from a folder of labelled cells: both stages, then a bundle.",
+    "adapt": "Teach a bundle a further cell type from 20 to 100 images, in minutes.",
     "generate": "Make images of the cell types that you ask for.",
     "evaluate": "Measure how far synthetic images can be trusted.",
     "bundle": "Show, verify or export a trained bundle.",

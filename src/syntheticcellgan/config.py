@@ -116,12 +116,60 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class GameAdaptation:
+    """How a further type learns its form and colours, from few images, against the bundle's own critic."""
+
+    kimg: float = 12.0
+    batch: int = 16
+    learning_rate: float = 1e-3  # of the type's own few parameters
+    critic_learning_rate: float = 2e-4
+    decay_from: float = 0.5
+    penalty: float = 0.5
+    penalty_interval: int = 8
+    noise: float = 0.1
+    augmentation: float = 0.5  # at the start; it rises where the critic learns the images by heart
+    ema_kimg: float = 1.0
+    turns: int = 16  # turned copies of each image and of its mirror image
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How a bundle learns a further type from few images: `scg adapt`."""
+
+    seed: int = 0
+    minimum_images: int = 20
+    held_out_fraction: float = 0.2
+    checkpoint_minutes: float = 1.0
+    checked: int = 100  # synthetic cells that each check for copies looks at
+    game: GameAdaptation = field(default_factory=GameAdaptation)
+    translation: TranslationTraining = field(
+        default_factory=lambda: TranslationTraining(
+            kimg=2.4, paired_kimg=1.6, batch=8, learning_rate=1e-3, decay_from=0.5, ema_kimg=0.5
+        )
+    )
+
+
+def scaled(settings: Adaptation, effort: float) -> Adaptation:
+    """The same, `effort` times as long."""
+    game, translation = settings.game, settings.translation
+    return dataclasses.replace(
+        settings,
+        game=dataclasses.replace(game, kimg=game.kimg * effort),
+        translation=dataclasses.replace(
+            translation, kimg=translation.kimg * effort, paired_kimg=translation.paired_kimg * effort
+        ),
+    )
+
+
+@dataclass(frozen=True)
 class ChainConfig:
     """The two networks of a bundle and the types that they know."""
 
     cell_types: tuple[str, ...]
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     translator: TranslatorConfig = field(default_factory=TranslatorConfig)
+    adapted: tuple[str, ...] = ()  # of the cell types, those with parameters of their own, learnt from few images
+    adapter_rank: int = 8
 
     @property
     def generation_level(self) -> float:
@@ -199,6 +247,11 @@ def check_chain(config: ChainConfig, source: str = "configuration") -> ChainConf
     limits: list[tuple[bool, str]] = [
         (1 <= len(config.cell_types) <= 1000, "cell_types needs 1 to 1000 names"),
         (len(set(config.cell_types)) == len(config.cell_types), "cell_types names a type twice"),
+        (
+            len(set(config.adapted)) == len(config.adapted) and set(config.adapted) <= set(config.cell_types),
+            "adapted names a type twice, or one that is not among cell_types",
+        ),
+        (1 <= config.adapter_rank <= 64, "adapter_rank can be 1 to 64"),
         (g.resolution in (32, 64, 128), "generator.resolution can be 32, 64 or 128"),
         (t.scale in (2, 4), "translator.scale can be 2 or 4"),
         (128 <= config.output_size <= 512, "the output (resolution × scale) can be 128 to 512 pixels"),

@@ -6,19 +6,17 @@ import json
 import os
 import shlex
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from syntheticcellgan.commands.training_bars import TrainingBars, duration
 from syntheticcellgan.data.splits import PARTS
 from syntheticcellgan.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from syntheticcellgan.config import TrainingConfig
     from syntheticcellgan.training.hardware import Hardware
     from syntheticcellgan.training.run import Data, Estimate, Run
@@ -82,14 +80,14 @@ def train(
         guess = runs.estimate(run, prepared, known)
         click.echo(
             "; ".join(f"{stage} {speed:.1f} images/s" for stage, speed in guess.speeds.items()) + ". "
-            f"The whole run should take about {_duration(guess.seconds)} and {guess.memory / 2**30:.1f} GiB of memory. "
+            f"The whole run should take about {duration(guess.seconds)} and {guess.memory / 2**30:.1f} GiB of memory. "
             "Nothing was written."
         )
         return
     run = runs.open_run(out, run)
     runs.keep_split(prepared, out)
     stages = runs.STAGES if stage == "all" else (stage,)
-    with _Progress() as progress:
+    with TrainingBars() as progress:
         runs.train(run, prepared, out, stages, progress.report, devices)  # type: ignore[arg-type]
     if is_helper():
         return
@@ -231,48 +229,3 @@ def _announce(run: Run, data: Data) -> None:
         f"low resolution {low.kimg:g} kimg ({low.objective}), translator {high.kimg:g} kimg; "
         f"{run.hardware.name}, {run.hardware.precision}"
     )
-
-
-def _duration(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{max(minutes, 1)} min"
-
-
-class _Progress:
-    """A bar per stage with losses, speed and remaining time; plain lines where there is no terminal."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        self.console = Console(stderr=True)
-        self.bars = Progress(
-            TextColumn("{task.description:15}"), BarColumn(), TextColumn("{task.completed:,.0f}/{task.total:,.0f} images"),
-            TextColumn("{task.fields[speed]:.0f}/s"), TimeRemainingColumn(), TextColumn("{task.fields[losses]}"),
-            console=self.console, disable=not self.console.is_terminal,
-        )  # fmt: skip
-        self.tasks: dict[str, TaskID] = {}
-        self.speed = 0.0
-        self.said = time.monotonic()
-
-    def __enter__(self) -> _Progress:
-        self.bars.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
-
-    def report(self, stage: str, images: int, total: int, speed: float, losses: Mapping[str, float]) -> None:
-        """`loop.Report`."""
-        self.speed = speed if not self.speed else 0.95 * self.speed + 0.05 * speed
-        text = " ".join(
-            f"{key} {value:.2f}" for key, value in losses.items() if key in ("critic", "generator", "pixel")
-        )
-        if stage not in self.tasks:
-            self.tasks[stage] = self.bars.add_task(stage, total=total, completed=images, speed=speed, losses=text)
-            self.speed = speed
-        self.bars.update(self.tasks[stage], completed=images, speed=self.speed, losses=text)
-        if not self.console.is_terminal and time.monotonic() - self.said > 60:
-            self.said = time.monotonic()
-            left = _duration((total - images) / self.speed)
-            click.echo(f"{stage}: {images}/{total} images, {self.speed:.1f}/s, {left} left, {text}", err=True)

@@ -3,6 +3,7 @@
     Labelled(images, features, labels)                 # a labelled set, as arrays
     ConvNet(steps, augment).fit(parts, types, seed)    # -> predict(Labelled) -> indices into types
     LinearProbe().fit(parts, types, seed)
+    ConvNet().fit_chances(parts, types, seed)          # -> chances(Labelled) -> of each type, for precision and recall
 
 `parts` are the sets to train on, such as real and synthetic cells. Every part gets the same weight, and within a part
 every type, so that ten thousand synthetic cells do not drown a hundred real ones. Small batches of normalised groups
@@ -18,7 +19,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -76,6 +77,10 @@ Predictor = Callable[[Labelled], np.ndarray]
 """Labelled set -> (N,) int64, indices into the types it was fitted with. Looks at no labels."""
 
 
+Chances = Callable[[Labelled], np.ndarray]
+"""Labelled set -> (N, K) floats, the probability of each of the K types. Looks at no labels."""
+
+
 class Classifier(Protocol):
     """A kind of classifier; `augments` says whether it can use classic augmentation."""
 
@@ -89,6 +94,10 @@ class Classifier(Protocol):
         self, parts: Sequence[Labelled], types: Sequence[str], seed: int, *, augment: bool, effort: float = 1.0
     ) -> Predictor: ...
 
+    def fit_chances(
+        self, parts: Sequence[Labelled], types: Sequence[str], seed: int, *, augment: bool, effort: float = 1.0
+    ) -> Chances: ...
+
 
 @dataclass(frozen=True)
 class LinearProbe:
@@ -101,11 +110,7 @@ class LinearProbe:
     def fit(
         self, parts: Sequence[Labelled], types: Sequence[str], seed: int, *, augment: bool, effort: float = 1.0
     ) -> Predictor:
-        features = np.concatenate([part.features for part in parts]).astype(np.float64)
-        codes = np.concatenate([part.codes(types) for part in parts])
-        weights = _weights(parts, types)
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=300))
-        model.fit(features, codes, logisticregression__sample_weight=weights * len(weights))
+        model = self._fitted(parts, types)
 
         def predict(data: Labelled) -> np.ndarray:
             if len(data) == 0:
@@ -113,6 +118,25 @@ class LinearProbe:
             return np.asarray(model.predict(data.features.astype(np.float64)), dtype=np.int64)
 
         return predict
+
+    def fit_chances(
+        self, parts: Sequence[Labelled], types: Sequence[str], seed: int, *, augment: bool, effort: float = 1.0
+    ) -> Chances:
+        model = self._fitted(parts, types)
+
+        def chances(data: Labelled) -> np.ndarray:
+            found = np.zeros((len(data), len(types)))
+            found[:, model.classes_] = model.predict_proba(data.features.astype(np.float64))
+            return found
+
+        return chances
+
+    def _fitted(self, parts: Sequence[Labelled], types: Sequence[str]) -> Pipeline:
+        features = np.concatenate([part.features for part in parts]).astype(np.float64)
+        codes = np.concatenate([part.codes(types) for part in parts])
+        weights = _weights(parts, types)
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=self.strength, max_iter=300))
+        return model.fit(features, codes, logisticregression__sample_weight=weights * len(weights))
 
 
 @dataclass(frozen=True)
@@ -131,10 +155,22 @@ class ConvNet:
     augments: bool = True
     recolour: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None
 
-    @one_thread()
     def fit(
         self, parts: Sequence[Labelled], types: Sequence[str], seed: int, *, augment: bool, effort: float = 1.0
     ) -> Predictor:
+        values = self._fitted(parts, types, seed, augment, effort)
+        return lambda data: values(data).argmax(1).numpy() if len(data) else np.empty(0, dtype=np.int64)
+
+    def fit_chances(
+        self, parts: Sequence[Labelled], types: Sequence[str], seed: int, *, augment: bool, effort: float = 1.0
+    ) -> Chances:
+        values = self._fitted(parts, types, seed, augment, effort)
+        return lambda data: values(data).softmax(1).numpy() if len(data) else np.empty((0, len(types)))
+
+    @one_thread()
+    def _fitted(
+        self, parts: Sequence[Labelled], types: Sequence[str], seed: int, augment: bool, effort: float
+    ) -> Callable[[Labelled], Tensor]:
         rng = np.random.default_rng(seed)
         images = np.concatenate([part.images for part in parts])
         codes = torch.from_numpy(np.concatenate([part.codes(types) for part in parts]))
@@ -156,11 +192,10 @@ class ConvNet:
 
         @one_thread()
         @torch.no_grad()
-        def predict(data: Labelled) -> np.ndarray:
-            answers = [network(_to_tensor(data.images[i : i + 256])).argmax(1) for i in range(0, len(data), 256)]
-            return torch.cat(answers).numpy() if answers else np.empty(0, dtype=np.int64)
+        def values(data: Labelled) -> Tensor:
+            return torch.cat([network(_to_tensor(data.images[i : i + 256])) for i in range(0, len(data), 256)])
 
-        return predict
+        return values
 
 
 def _weights(parts: Sequence[Labelled], types: Sequence[str]) -> np.ndarray:

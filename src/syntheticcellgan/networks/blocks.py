@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from syntheticcellgan.config import ChainConfig
+from syntheticcellgan.networks.adapter import Adapter
+
 SLOPE = 0.2
 
 M = TypeVar("M", bound=nn.Module)
@@ -57,6 +60,25 @@ class Down(nn.Conv2d):
         super().__init__(inputs, outputs, 4, stride=2, padding=1)
 
 
+def adapted(layer: nn.Linear, adapter: Adapter | None, x: Tensor) -> Tensor:
+    """The layer on x (N, inputs), and what adapted types, whose shares stand behind the inputs, add to it."""
+    if adapter is None:
+        whole: Tensor = layer(x)
+        return whole
+    x, shares = x[:, : layer.in_features].contiguous(), x[:, layer.in_features :]
+    result: Tensor = layer(x) + adapter(x, shares)
+    return result
+
+
+def adapt_modulations(network: nn.Module, config: ChainConfig, seed: int) -> None:
+    """Give each modulation of `network` an adapter for the adapted types, if there are any."""
+    if not config.adapted:
+        return
+    for index, layer in enumerate(m for m in network.modules() if isinstance(m, Modulation)):
+        sizes = layer.affine.in_features, layer.affine.out_features
+        layer.adapter = Adapter(*sizes, len(config.adapted), config.adapter_rank, seed + index)
+
+
 class Modulation(nn.Module):
     """Normalises each pixel over its channels, then scales and shifts by a condition (as in feature-wise modulation)."""
 
@@ -64,10 +86,12 @@ class Modulation(nn.Module):
         super().__init__()
         self.affine = nn.Linear(condition, 2 * channels)
         self.affine.initial_gain = 0.25  # type: ignore[assignment]
+        self.adapter: Adapter | None = None
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """x (N, C, H, W), condition (N, condition) → (N, C, H, W)."""
-        scale, shift = self.affine(condition)[:, :, None, None].chunk(2, dim=1)
+        """x (N, C, H, W), condition (N, condition), behind it the shares of adapted types → (N, C, H, W)."""
+        both = adapted(self.affine, self.adapter, condition)
+        scale, shift = both[:, :, None, None].chunk(2, dim=1)
         x = x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-6)
         return x * (1 + scale) + shift
 

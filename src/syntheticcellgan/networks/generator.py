@@ -8,8 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
+from syntheticcellgan.networks.adapter import Adapter, shares_of
 from syntheticcellgan.networks.autoencoder import FOLD, Decoder, normalise
-from syntheticcellgan.networks.blocks import Residual, TypeEmbedding, Up, activate, initialise
+from syntheticcellgan.networks.blocks import (
+    Residual,
+    TypeEmbedding,
+    Up,
+    activate,
+    adapt_modulations,
+    adapted,
+    initialise,
+)
 
 TYPE_SIZE = 64
 BLOCKS = 3  # residual blocks at each side above 4
@@ -23,7 +32,8 @@ def channels_at(width: int, side: int) -> int:
 class LowResolutionGenerator(nn.Module):
     """Draws a latent of the autoencoder and decodes it; every block is modulated by noise and type.
 
-    In mode `basic` the type is not given to the network at all.
+    In mode `basic` the type is not given to the network at all. Style vectors end with the shares of the types that were
+    adapted to few images (`adapter.py`), if there are any: style_size = condition + their number.
     """
 
     def __init__(self, config: ChainConfig, seed: int = 0) -> None:
@@ -46,20 +56,30 @@ class LowResolutionGenerator(nn.Module):
             self.blocks.extend(Residual(channels_at(g.width, side), condition) for _ in range(BLOCKS))
         self.latent = nn.Conv2d(channels_at(g.width, side), g.latent_channels, 1)
         initialise(self, torch.Generator().manual_seed(seed))
+        self.adapted = config if self.typed and config.adapted else None
+        self.style_size = condition + (len(config.adapted) if self.adapted else 0)
+        self.start_adapter: Adapter | None = None
+        if self.adapted:
+            adapt_modulations(self, config, seed + 100)
+            self.start_adapter = Adapter(condition, g.width * 16, len(config.adapted), config.adapter_rank, seed + 99)
         self.decoder = Decoder(config)
 
     def map(self, noise: Tensor, types: Tensor, strength: float = 1.0) -> Tensor:
-        """noise (N, latent_size), types (N,) int64 → style vectors (N, condition)."""
+        """noise (N, latent_size), types (N,) int64 → style vectors (N, style_size)."""
         x = noise * torch.rsqrt(noise.square().mean(dim=1, keepdim=True) + 1e-8)
         if self.types is not None:
             x = torch.cat([x, self.types.faded(types, strength)], dim=1)
         for layer in self.mapping:
             x = activate(layer(x))
-        return x
+        return x if self.adapted is None else torch.cat([x, shares_of(types, self.adapted).to(x.dtype)], dim=1)
 
     def latents(self, style: Tensor) -> Tensor:
-        """Style vectors (N, condition) → latents (N, latent_channels, R/8, R/8), normalised."""
-        x = self.start(style).view(len(style), -1, 4, 4).contiguous(memory_format=torch.channels_last)
+        """Style vectors (N, style_size) → latents (N, latent_channels, R/8, R/8), normalised."""
+        x = (
+            adapted(self.start, self.start_adapter, style)
+            .view(len(style), -1, 4, 4)
+            .contiguous(memory_format=torch.channels_last)
+        )
         x = self.first(x, style)
         for i, up in enumerate(self.ups):
             x = up(x)
@@ -68,7 +88,7 @@ class LowResolutionGenerator(nn.Module):
         return normalise(self.latent(activate(x)))
 
     def synthesise(self, style: Tensor) -> Tensor:
-        """Style vectors (N, condition) → images (N, 3, R, R), about −1 … 1."""
+        """Style vectors (N, style_size) → images (N, 3, R, R), about −1 … 1."""
         image: Tensor = self.decoder(self.latents(style))
         return image
 

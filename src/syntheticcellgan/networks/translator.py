@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
-from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, Up, activate, initialise
+from syntheticcellgan.networks.adapter import shares_of
+from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, Up, activate, adapt_modulations, initialise
 
 CONDITION = 64
 
@@ -45,6 +46,8 @@ class Translator(nn.Module):
         self.image = nn.Conv2d(w, 12, 3, padding=1)
         self.image.initial_gain = 0.1  # type: ignore[assignment]
         initialise(self, torch.Generator().manual_seed(seed))
+        self.adapted = config if config.adapted else None
+        adapt_modulations(self, config, seed + 100)
 
     def forward(self, basic: Tensor, types: Tensor, level: Tensor, noise: Tensor) -> Tensor:
         """Translate.
@@ -60,6 +63,8 @@ class Translator(nn.Module):
         """
         levels = torch.stack([level, level.sqrt()], dim=1)
         condition = activate(self.condition(activate(self.types(types) + self.level(levels))))
+        if self.adapted is not None:
+            condition = torch.cat([condition, shares_of(types, self.adapted).to(condition.dtype)], dim=1)
         noise, fine = noise[:, : self.coarse_noise], noise[:, self.coarse_noise :]
         x = torch.cat([basic, noise], dim=1).contiguous(memory_format=torch.channels_last)
         full = self.stem(x)

@@ -47,6 +47,7 @@ class Start:
                 "Leave --resolution, --size and the settings of the networks out; the bundle's are taken."
             )
         self.known, self.wanted = bundle.chain.cell_types, chain.cell_types
+        self.chain, self.adapted = chain, bundle.chain.adapted
         generator = bundle.generator.state_dict()
         decoder = {key: value for key, value in generator.items() if key.startswith("decoder.")}
         self.networks: dict[str, Weights] = {
@@ -63,11 +64,26 @@ class Start:
         is the run's own autoencoder's, stay as they are.
         """
         for name, source in _SOURCES[stage].items():
-            found = {
-                key: self._by_type(value) if key == "types.weight" else value
-                for key, value in self.networks.get(source, {}).items()
-            }
-            modules[name].load_state_dict(modules[name].state_dict() | found)
+            modules[name].load_state_dict(self.fitted(source, modules[name].state_dict()))
+
+    def fitted(self, source: str, fresh: Weights) -> Weights:
+        """`fresh` weights of a network of the run, and in their place those that the bundle's `source` has."""
+        kept = self.networks.get(source, {})
+        shared = {
+            key: self._by_type(value) if key == "types.weight" else value
+            for key, value in kept.items()
+            if "adapter." not in key
+        }
+        return fresh | shared | self._of_adapted(kept, fresh)
+
+    def _of_adapted(self, kept: Weights, fresh: Weights) -> Weights:
+        """What single types add to shared weights (`networks/adapter.py`), for those types that the run lets add it."""
+        filled = {key: value.clone() for key, value in fresh.items() if "adapter." in key and key in kept}
+        for key, value in filled.items():
+            for place, cell_type in enumerate(self.chain.adapted):
+                if cell_type in self.adapted:
+                    value[place] = kept[key][self.adapted.index(cell_type)]
+        return filled
 
     def _by_type(self, rows: Tensor) -> Tensor:
         """Embedding rows: (types of the bundle, dim) → (types of the run, dim)."""
