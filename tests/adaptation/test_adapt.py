@@ -126,7 +126,7 @@ def test_the_result_is_a_bundle_like_any_other_and_its_card_tells_all(base, made
 
 
 def test_a_second_type_is_added_to_the_first(made, few, tmp_path):
-    again = adapt(made, few, "smudge cell", tmp_path / "run", SHORT)
+    again = adapt(made, _copied(few, tmp_path, "smudge_cell"), "smudge cell", tmp_path / "run", SHORT)
     bundle = verify_bundle(again)
     assert bundle.chain.adapted == ("hairy_cell", "smudge_cell")
     assert len(bundle.card["training"]["adaptations"]) == 2
@@ -259,14 +259,15 @@ def _copied(few: Path, tmp_path: Path, cell_type: str) -> Path:
     return folder
 
 
-def test_the_command_makes_a_bundle_from_a_plain_folder(base, few, tmp_path, capsys):
+def test_the_command_makes_a_bundle_from_a_plain_folder(base, few, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("syntheticcellgan.config.Adaptation", lambda seed: replace(SHORT, seed=seed))
     plain = tmp_path / "plain"
     plain.mkdir()
     for path in few.glob("*.png"):
         (plain / path.name).write_bytes(path.read_bytes())
     out = tmp_path / "run"
     code, said = scg(
-        capsys, "adapt", base, plain, "--cell-type", "hairy cell", "--out", out, "--effort", "0.01", "--threads", "1"
+        capsys, "adapt", base, plain, "--cell-type", "hairy cell", "--out", out, "--effort", "0.5", "--threads", "1"
     )
     assert code == 0, said
     assert f"The bundle is {out / 'bundle'}" in said

@@ -18,7 +18,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from syntheticcellgan.adaptation.guard import Closeness, Yardstick
+from syntheticcellgan.adaptation.guard import Yardstick
 from syntheticcellgan.config import ChainConfig, GameAdaptation
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.critic import Critic
@@ -104,7 +104,6 @@ class AdaptedGame:
         }
         self._score: HeldOutScore | None = None
         self._yardstick: Yardstick | None = None
-        self.closeness: Closeness | None = None
 
     def set_learning_rate(self, progress: float) -> float:
         t = self.training
@@ -187,8 +186,11 @@ class AdaptedGame:
             self.caution.move(CAUTION)
             self.say(f"{closeness.sentence} This state is not kept; the augmentation rises.")
             return math.inf
-        self.closeness = closeness
         return self._score({self.place: made})
+
+    def distance(self) -> float:
+        """The same distance at this state, whatever the guard says."""
+        return HeldOutScore({self.place: to_tensor(self.copies[1][:SMALL])})({self.place: self.samples(self.checked)})
 
 
 def own_parameters(network: nn.Module) -> list[nn.Parameter]:

@@ -92,9 +92,8 @@ def learn(plan: Plan, out: Path, report: Report | None = None, say: Say = lambda
         _begin(game, plan, out / GAME)
         if images_seen(out / GAME) == 0:
             # The state before the first step copies nothing: it remains if every later one comes too close.
-            save_checkpoint(
-                out / GAME / "best.safetensors", game.modules, {}, {"images": 0, "seconds": 0.0, "best_score": None}
-            )
+            start = {"images": 0, "seconds": 0.0, "best_score": game.distance()}
+            save_checkpoint(out / GAME / "best.safetensors", game.modules, {}, start)
         run_stage(game, out / GAME, settings.checkpoint_minutes, report, None, fabric)
         if load_best(out / GAME, {"average": generator})["images"] == 0:
             say(f"No later state kept away from the training images: the cells have the form of {plan.start} still.")

@@ -29,8 +29,9 @@ class Adapter(nn.Module):
 
     def forward(self, x: Tensor, shares: Tensor) -> Tensor:
         """x (N, inputs), shares (N, types) of each adapted type → (N, outputs), zero where all shares are."""
-        low = torch.einsum("ni,kir->nkr", x, self.down) * shares[:, :, None]
-        return torch.einsum("nkr,kro->no", low, self.up) + shares @ self.shift
+        # One by one: in a joint product the sums of a type would be added in another order once a further type is there.
+        parts = [(x @ self.down[k] @ self.up[k] + self.shift[k]) * shares[:, k, None] for k in range(shares.shape[1])]
+        return torch.stack(parts).sum(dim=0)
 
 
 def shares_of(types: Tensor, config: ChainConfig) -> Tensor:
