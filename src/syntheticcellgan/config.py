@@ -71,7 +71,6 @@ class LowResolutionTraining:
     penalty: float = 0.2  # γ of R1 + R2 (relativistic); λ of wgan-gp is 10 whatever stands here
     penalty_interval: int = 8
     noise: float = 0.1  # added to the latents of both players, root mean square 1
-    energy_weight: float = 0.0  # energy score of latents of the same type
     augmentation: float = 0.5  # probability that the critic sees a latent shifted, and partly hidden
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
     label_fade_kimg: float = 15.0  # the type's influence grows from 0 to 1 over these images (typed)

@@ -23,9 +23,7 @@ from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.randomness import torch_generator
 from syntheticcellgan.training.selection import HeldOutScore
-from syntheticcellgan.training.texture import energy_score
 
-PROJECTIONS = 256  # random sums of latents, new ones at each step
 SCORED = 32  # synthetic images per type for the held-out score
 SHOWN, REAL_SHOWN = 12, 4
 
@@ -84,11 +82,9 @@ class LowResolutionStage:
         noise = self.fabric.to_device(torch.randn(self.batch, self.chain.generator.latent_size, generator=chance))
         generator_moves = (index + 1) % self.objective.critic_steps == 0
         with torch.no_grad():
-            latent = self.encoder(recolour(real, self.training.colour_augmentation, chance))
-            shown = self._veiled(latent, chance)
+            shown = self._veiled(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
         with torch.set_grad_enabled(generator_moves):
-            made = self.generator(noise, types, strength, decode=False)
-            fake = self._veiled(made, chance)
+            fake = self._veiled(self.generator(noise, types, strength, decode=False), chance)
         self.critic.requires_grad_(True)
         real_value, fake_value = self.critic(shown, types, strength), self.critic(fake.detach(), types, strength)
         loss = self.objective.critic_loss(real_value, fake_value)
@@ -108,28 +104,11 @@ class LowResolutionStage:
             # The real images' values are those of before the critic's step: one pass through the critic saved.
             loss = self.objective.generator_loss(real_value.detach(), self.critic(fake, types, strength))
             losses["generator"] = loss.item()
-            if self.training.energy_weight:
-                energy = self._energy(made, latent, types, strength, chance)
-                losses["energy"] = energy.item()
-                loss = loss + self.training.energy_weight * energy
             self.generator_optimizer.zero_grad()
             self.fabric.backward(loss)
             self.generator_optimizer.step()
             self.ema.update(self.generator.module, self.batch * self.objective.critic_steps, (index + 1) * self.batch)
         return losses
-
-    def _energy(
-        self, made: Tensor, real: Tensor, types: Tensor, strength: float, chance: torch.Generator
-    ) -> Tensor:
-        """`energy_score` of cells of the same types, of each number of the latent and of random sums of them: what the
-        critic overlooks, a little too dark or too many red cells, it corrects on average.
-        """
-        noise = self.fabric.to_device(torch.randn(self.batch, self.chain.generator.latent_size, generator=chance))
-        again = self.generator(noise, types, strength, decode=False)
-        size = real[0].numel()
-        directions = self.fabric.to_device(torch.randn(size, PROJECTIONS, generator=chance) / size**0.5)
-        flat = (x.flatten(1) for x in (made, again, real))
-        return energy_score(*(torch.cat([x, x @ directions], dim=1) for x in flat))
 
     def _veiled(self, latent: Tensor, chance: torch.Generator) -> Tensor:
         """Latents as the critic sees them: shifted, partly hidden, and with the little noise that the decoder was taught

@@ -134,7 +134,7 @@ class TranslationStage:
             "matching": t.matching_weight * _feature_distance(made_features, real_features, paired),
         }
         if paired < self.batch:
-            parts["consistency"] = t.consistency_weight * self._inconsistency(made[paired:], degraded[paired:])
+            parts["consistency"] = t.consistency_weight * self._inconsistency(made[paired:], basic[paired:])
         losses |= {name: part.item() for name, part in parts.items()}
         self.translator_optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(parts.values())).sum())
@@ -170,14 +170,14 @@ class TranslationStage:
         y, x = torch.randint(0, images.shape[-1] - side + 1, (2,), generator=chance).tolist()
         return images[:, :, y : y + side, x : x + side]
 
-    def _inconsistency(self, made: Tensor, degraded: Tensor) -> Tensor:
-        """Distance between the finished cell made small again and the basic one.
+    def _inconsistency(self, made: Tensor, basic: Tensor) -> Tensor:
+        """Distance between the finished cell made small again and the basic one, both coarse.
 
-        Coarse in mode `basic`, where the nucleus must be free to become that of the asked type.
+        Finer than that the basic cell is soft, and edges would be dissolved to match it. Coarser still in mode `basic`, where
+        the nucleus must be free to become that of the asked type.
         """
-        coarse = 2 if self.chain.generator.mode == "typed" else 8
-        small = shrink(made, self.scale)
-        return (F.avg_pool2d(small, coarse) - F.avg_pool2d(degraded, coarse)).abs().mean()
+        coarse = 4 if self.chain.generator.mode == "typed" else 8
+        return (F.avg_pool2d(shrink(made, self.scale), coarse) - F.avg_pool2d(basic, coarse)).abs().mean()
 
     @torch.no_grad()
     def samples(self, cell_type: int, real: Tensor) -> tuple[Tensor, Tensor]:
