@@ -21,7 +21,7 @@ from syntheticcellgan.errors import InputError, ScgError
 
 _DAMAGED: tuple[type[Exception], ...] = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OSError, NotImplementedError),
-    *(RuntimeError, ValueError, OverflowError),  # a password, a name that is none, a size that is none
+    *(RuntimeError, ValueError, IndexError, OverflowError),  # a password, a name or a size that is none
 )
 _PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
 _OUR_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE}

@@ -10,8 +10,10 @@ import io
 import json
 import random
 import struct
+import warnings
 import zipfile
 import zlib
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -184,10 +186,9 @@ def zip_of(pictures: list[bytes], rng: random.Random) -> bytes:
                 with zipfile.ZipFile(inner, "w") as nested:
                     nested.writestr(rng.choice(("monocyte/1.png", "../../x.png")), content)
                 content = inner.getvalue()
-            try:
+            with suppress(ValueError, struct.error), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # a name twice is meant so
                 packed.writestr(entry, content)
-            except (ValueError, struct.error):
-                continue
     content = buffer.getvalue()
     return mutated(content, rng) if rng.random() < 0.6 else content
 

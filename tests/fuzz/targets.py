@@ -14,7 +14,6 @@ import logging
 import random
 import shutil
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -301,7 +300,6 @@ def opened(root: Path) -> Iterator[dict[str, Target]]:
     """All targets, each in a folder of its own below `root`."""
     from syntheticcellgan import studio
 
-    warnings.filterwarnings("ignore", "Duplicate name", UserWarning)  # meant so
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
     from syntheticcellgan.jobs.records import Jobs
     from syntheticcellgan.review.sessions import Settings, create_session, invite_reader

@@ -20,7 +20,9 @@ def archive(*entries: tuple[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", how) as packed:
         for name, content in entries:
-            packed.writestr(name, content)
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = how
+            packed.writestr(entry, content)
     return buffer.getvalue()
 
 
@@ -37,6 +39,7 @@ ARCHIVES = {
     "deflated data that is none": damaged(zipfile.ZIP_DEFLATED),
     "bzip2 data that is none": damaged(zipfile.ZIP_BZIP2),
     "lzma, which takes what memory it likes": archive(("monocyte/1.png", b"x" * 99), how=zipfile.ZIP_LZMA),
+    "a file without a name": archive(("", b"x")),
     "no archive": b"PK\x05\x06 and no more",
 }
 NAMES = {
@@ -76,6 +79,8 @@ def test_an_address_that_is_no_text(tmp_path: Path):
 
     (tmp_path / "real").mkdir()
     site = open_site(tmp_path, (tmp_path / "real", tmp_path / "real"))
-    for path, expected in (("/nowhere", 404), ("/enter", 403), ("/read/x/cell/1/1", 404), ("/sessions/new", 200)):
-        assert asyncio.run(status_of(site, Post(path, "", b"", "a=\xcb", "GET"))) == expected
+    for path in ("/nowhere", "/enter", "/studio/", "/sessions/new", "/read/x/cell/1/1"):
+        assert asyncio.run(status_of(site, Post(path, "", b"", "a=\xcb", "GET"))) == 400
+    for path in ("*", ""):
+        assert asyncio.run(status_of(site, Post(path, "", b"", "", "GET"))) == 400
     site.database.close()

@@ -69,5 +69,5 @@ def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
 def problem(request: Request, sentence: str, status: int) -> HTMLResponse:
     """A page with one sentence; its way back leads a reader to his session, never to the organiser's pages."""
     parts = request.scope["path"].split("/")  # the address as a whole need not be readable
-    home = "/".join(parts[:3]) if parts[1] == "read" and len(parts) > 3 and status != 404 else None
+    home = "/".join(parts[:3]) if len(parts) > 3 and parts[1] == "read" and status != 404 else None
     return page("problem.html", status, sentence=sentence, home=home)

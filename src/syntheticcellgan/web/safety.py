@@ -90,6 +90,8 @@ class Gate:
         host = headers.get("host", "").lower()
         if host not in self.hosts:
             return PlainTextResponse("This server does not answer to that name; use the address that it printed.", 421)
+        if not scope["query_string"].isascii() or not scope["path"].startswith("/"):
+            return PlainTextResponse("This is no address that a browser would send.", 400)
         if scope["method"] not in _CHANGING:
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
