@@ -52,10 +52,10 @@ def test_a_seed_is_the_same_cell_alone_and_among_others(exported):
 
 
 def test_the_runner_draws_the_noise_of_the_pipeline():
-    from syntheticcellgan.pipeline import _noises
+    from syntheticcellgan.noise import noises
 
     sizes = [(8,), (3, 4, 4)]
-    for ours, theirs in zip(_noises([("monocyte", 5)], sizes), noise("monocyte", 5, sizes), strict=True):
+    for ours, theirs in zip(noises([("monocyte", 5)], sizes), noise("monocyte", 5, sizes), strict=True):
         assert np.array_equal(ours[0].numpy(), theirs)
 
 

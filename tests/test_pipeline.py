@@ -18,7 +18,7 @@ from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConf
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
-from syntheticcellgan.pipeline import _noises
+from syntheticcellgan.noise import noises
 
 RECORDED = [0.637461, 0.001005, -1.743934, 0.998384]
 
@@ -64,7 +64,7 @@ def test_an_image_is_the_same_alone_among_others_in_any_order_and_on_any_thread(
 
 def test_the_noise_of_a_type_and_seed_never_changes():
     """A change here would silently change every image that anybody has recorded by its seed."""
-    (noise,) = _noises([("monocyte", 7)], [(4,)])
+    (noise,) = noises([("monocyte", 7)], [(4,)])
     key = int.from_bytes(hashlib.sha256(b"monocyte\n7").digest()[:16], "little")
     expected = np.random.Generator(np.random.Philox(key=key)).standard_normal(4, dtype=np.float32)
     assert np.array_equal(noise[0].numpy(), expected)
@@ -72,8 +72,8 @@ def test_the_noise_of_a_type_and_seed_never_changes():
 
 
 def test_an_image_does_not_depend_on_which_other_types_the_bundle_lists_first(chain):
-    few = [x.numpy().tobytes() for x in _noises([("monocyte", 1)], [(8,), (3, 4, 4)])]
-    many = _noises([("eosinophil", 1), ("monocyte", 1)], [(8,), (3, 4, 4)])
+    few = [x.numpy().tobytes() for x in noises([("monocyte", 1)], [(8,), (3, 4, 4)])]
+    many = noises([("eosinophil", 1), ("monocyte", 1)], [(8,), (3, 4, 4)])
     assert few == [x[1:].numpy().tobytes() for x in many]
 
 

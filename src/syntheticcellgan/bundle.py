@@ -23,6 +23,7 @@ from PIL import Image
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from syntheticcellgan.bundle_attributes import RECORD, WEIGHTS, Attributes, read_attributes
 from syntheticcellgan.bundle_files import LARGEST, OPTIONAL, REQUIRED, SUMS, check_sums, read_files, sums_of, write_zip
 from syntheticcellgan.bundle_tensors import Unfilled, one_thread, read_tensors
 from syntheticcellgan.bundle_training import read_training
@@ -53,6 +54,7 @@ class Bundle:
     style_mean: Tensor
     fingerprints: bytes | None
     training: bytes | None  # `training.safetensors`, see bundle_training.py
+    attributes: Attributes | None = None
 
     @property
     def name(self) -> str:
@@ -120,7 +122,15 @@ def _loaded(files: Mapping[str, bytes], path: Path) -> Bundle:
         style_mean,
         files.get("fingerprints.npz"),
         files.get("training.safetensors"),
+        _attributes(files, chain, path),
     )
+
+
+def _attributes(files: Mapping[str, bytes], chain: ChainConfig, path: Path) -> Attributes | None:
+    there = [name for name in (RECORD, WEIGHTS) if name in files]
+    if len(there) == 1:
+        raise InputError(f"{path} holds {there[0]} without its other half. Copy the bundle anew.")
+    return read_attributes(files[RECORD], files[WEIGHTS], chain, path) if there else None
 
 
 def verify_bundle(name_or_path: str | Path) -> Bundle:
@@ -190,17 +200,28 @@ def write_bundle(
     _write_folder(folder, files)
 
 
-def rewrite_card(folder: Path, card: Mapping[str, Any]) -> None:
+def rewrite_card(folder: Path, card: Mapping[str, Any], more: Mapping[str, bytes] | None = None) -> None:
     """Replace the card of a bundle's folder, for example after an evaluation; checksums follow.
+
+    more: files to replace or add with it.
 
     Raises:
         InputError: the bundle is not whole, is a zip, or its folder holds other files.
         ScgError: it cannot be written.
     """
     files = read_files(folder)
-    files |= {"card.json": _json(card), "card.md": render_card(card).encode()}
+    files |= {**(more or {}), "card.json": _json(card), "card.md": render_card(card).encode()}
     del files[SUMS]
     _write_folder(folder, files, replace=True)
+
+
+def add_attributes(folder: Path, attributes: Attributes) -> None:
+    """Put attributes into a bundle's folder, in place of earlier ones, and on its card; checksums follow.
+
+    Raises:
+        InputError, ScgError: as `rewrite_card`.
+    """
+    rewrite_card(folder, {**read_card(folder), "attributes": attributes.card()}, attributes.files())
 
 
 def export_bundle(name_or_path: str | Path, out: Path) -> None:

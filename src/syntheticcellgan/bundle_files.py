@@ -13,8 +13,8 @@ from syntheticcellgan.files import check_packing, unpacking
 
 SUMS = "SHA256SUMS"
 REQUIRED = ("config.json", "generator.safetensors", "translator.safetensors", "card.json", "card.md", SUMS)
-OPTIONAL = ("samples.png", "fingerprints.npz", "training.safetensors")
-LIMITS = {"config.json": 2**20, "card.json": 2**20, "card.md": 2**20, SUMS: 2**16}
+OPTIONAL = ("samples.png", "fingerprints.npz", "training.safetensors", "attributes.json", "attributes.safetensors")
+LIMITS = {"config.json": 2**20, "attributes.json": 2**22, "card.json": 2**20, "card.md": 2**20, SUMS: 2**16}
 """Bytes; every other file may have `LARGEST`."""
 LARGEST = 2**30
 RATIO = 200

@@ -34,8 +34,47 @@ def render_card(card: Mapping[str, Any]) -> str:
     ]
     lines += ["", "## How good it is", ""]
     lines += metrics_table(card.get("metrics", {}))
+    lines += _attributes(card.get("attributes", {}))
     lines += ["", "## Limits", ""] + [f"- {limit}" for limit in card.get("limits", [])]
     return "\n".join(lines) + "\n"
+
+
+def _attributes(known: Mapping[str, Any]) -> list[str]:
+    """What can be asked for with `scg generate --with`: how well it is recognised, and how often each type shows it."""
+    if not known:
+        return []
+    lines = ["", "## Attributes that can be asked for", ""]
+    lines += [
+        f"Learnt from {known['source']} ({known['licence']}), of training images alone, as its "
+        f"low-resolution stage shows them; measured on {known.get('measured_on', 'others')}. In brackets what naming the commonest "
+        "value of each type would reach.",
+        "",
+    ]
+    predictors = known.get("predictors", [])
+    if predictors:
+        lines += ["| attribute | named rightly | mean over values | n |", "|---|---:|---:|---:|"]
+        lines += [
+            f"| {one['name']} | {one['accuracy']:.3f} [{one['usual']:.3f}] | {one['balanced']:.3f} | {one['n_test']} |"
+            for one in predictors
+        ]
+        lines += [""]
+    if known.get("sizes"):
+        lines += ["| size | unit | correlation within types | n |", "|---|---|---:|---:|"]
+        lines += [
+            f"| {one['name']} | {one['unit']} | {one['correlation']:.3f} | {one['n_test']} |" for one in known["sizes"]
+        ]
+        lines += [""]
+    shares = known.get("shares", {})
+    types = sorted({t for rows in shares.values() for row in rows.values() for t in row})
+    if types:
+        lines += ["Share of the real training cells of each type:", ""]
+        lines += ["| attribute | " + " | ".join(types) + " |", "|---|" + "---:|" * len(types)]
+        lines += [
+            f"| {name}={value} | " + " | ".join(f"{row[t]:.1%}" if t in row else "–" for t in types) + " |"
+            for name, rows in shares.items()
+            for value, row in rows.items()
+        ]
+    return lines
 
 
 def _stages(training: Mapping[str, Any]) -> list[str]:

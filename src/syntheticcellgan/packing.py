@@ -44,9 +44,9 @@ def pack(chain: SyntheticCellGAN, cells: Iterable[Cell], truncation: float) -> I
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as packed:
         for cell in cells:
             file = f"{cell.cell_type}/{cell.cell_type}-{cell.seed:08d}{FORMATS['png']}"
-            made = provenance_of(chain, cell.cell_type, cell.seed, truncation)
+            made = provenance_of(chain, cell.cell_type, cell.seed, truncation, cell)
             packed.writestr(file, encode(cell.image, "png", made))
-            rows.writerow(row_of(chain, file, cell.cell_type, cell.seed, truncation))
+            rows.writerow(row_of(chain, file, made))
             yield pipe.take()
         packed.writestr("metadata.csv", table.getvalue())
     yield pipe.take()

@@ -1,16 +1,15 @@
 """The chain at work: cell type and seed → finished image.
 
-Image = f(bundle, cell type, seed, truncation, style), nothing else.
+Image = f(bundle, cell type, seed, truncation, style, wanted features), nothing else.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -24,7 +23,9 @@ from syntheticcellgan.bundle import Bundle, load_bundle
 from syntheticcellgan.cell_types import nearest, resolve, slug
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade
+from syntheticcellgan.noise import key_of, noises
 from syntheticcellgan.pixels import to_uint8
+from syntheticcellgan.steering import Choice, Steering, cell_of
 
 if TYPE_CHECKING:
     from syntheticcellgan.stain.look import Look
@@ -42,34 +43,45 @@ LOOK_CELLS = 40
 
 @dataclass(frozen=True)
 class Cell:
-    """One synthetic cell: image (S, S, 3) and its basic image (R, R, 3), uint8, and what determined it."""
+    """One synthetic cell: image (S, S, 3) and its basic image (R, R, 3), uint8, and what determined it.
+
+    candidate, predicted: see `steering.Choice`; 0 and nothing where no features were wanted.
+    """
 
     image: np.ndarray
     basic: np.ndarray
     cell_type: str
     seed: int
+    candidate: int = 0
+    predicted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Several: images (N, S, S, 3) and basic (N, R, R, 3), uint8; cell_types and seeds of length N."""
+    """Several: images (N, S, S, 3) and basic (N, R, R, 3), uint8; cell_types, seeds, candidates and predicted of length N."""
 
     images: np.ndarray
     basic: np.ndarray
     cell_types: list[str]
     seeds: list[int]
+    candidates: list[int] = field(default_factory=list)
+    predicted: list[Mapping[str, str]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.seeds)
 
 
 class SyntheticCellGAN:
-    """A loaded bundle, ready to generate on the CPU in float32; style: the laboratory whose look its cells get."""
+    """A loaded bundle, ready to generate on the CPU in float32.
 
-    def __init__(self, bundle: Bundle, style: Style | None = None) -> None:
+    style: the laboratory whose look its cells get. steering: what chooses cells with wanted features.
+    """
+
+    def __init__(self, bundle: Bundle, style: Style | None = None, steering: Steering | None = None) -> None:
         self.bundle = bundle
         self.chain = bundle.chain
         self.style = style
+        self.steering = steering
 
     @classmethod
     def load(cls, bundle: str | Path) -> SyntheticCellGAN:
@@ -112,7 +124,20 @@ class SyntheticCellGAN:
         from syntheticcellgan.stain.style import Style
 
         target = look_of(style) if isinstance(style, str | Path) else style
-        return SyntheticCellGAN(self.bundle, Style(self.look, target))
+        return SyntheticCellGAN(self.bundle, Style(self.look, target), self.steering)
+
+    def steered(self, wanted: Mapping[str, str]) -> SyntheticCellGAN:
+        """The same bundle, its cells chosen to show what is wanted: {"cytoplasm_vacuole": "yes", "nucleus_area": "large"}.
+
+        Raises:
+            InputError: the bundle knows no such attribute or value.
+        """
+        return SyntheticCellGAN(self.bundle, self.style, Steering(self.bundle, wanted) if wanted else None)
+
+    @property
+    def wanted(self) -> Mapping[str, str]:
+        """The wanted features by the bundle's own names; nothing where cells are not chosen."""
+        return self.steering.wanted if self.steering else {}
 
     def find_type(self, name: str) -> str:
         """The bundle's own name of a type given by any of its names.
@@ -136,6 +161,7 @@ class SyntheticCellGAN:
         truncation: float = 1.0,
         progress: Callable[[int], None] | None = None,
         style: str | Path | Look | None = None,
+        wanted: Mapping[str, str] | None = None,
     ) -> Cells:
         """Make `count` cells of each named type, of the seeds seed … seed + count − 1.
 
@@ -144,9 +170,11 @@ class SyntheticCellGAN:
             progress: called with the number of images finished so far.
             style: the laboratory in whose look the cells appear, as in `in_style`; their basic images keep the
                 bundle's own.
+            wanted: features that every cell is to show, as in `steered`; {} takes those of `steered` back.
 
         Raises:
-            InputError: unknown type, or a count, seed or truncation out of range, or no look to be had from `style`.
+            InputError: unknown type, or a count, seed or truncation out of range, or no look to be had from `style`, or
+                features that the bundle does not know or cannot show.
         """
         if not 1 <= count <= MAX_COUNT:
             raise InputError(
@@ -157,6 +185,8 @@ class SyntheticCellGAN:
         if not names:
             raise InputError(f"No cell type was named. The bundle knows {', '.join(self.cell_types)}.")
         chain = self if style is None else self.in_style(style)
+        chain = chain if wanted is None else chain.steered(wanted)
+        chain.check_features(names)
         total, side, basic_side = len(names) * count, self.chain.output_size, self.chain.generator.resolution
         cells = Cells(
             np.empty((total, side, side, 3), np.uint8), np.empty((total, basic_side, basic_side, 3), np.uint8), [], []
@@ -165,9 +195,17 @@ class SyntheticCellGAN:
             cells.images[i], cells.basic[i] = cell.image, cell.basic
             cells.cell_types.append(cell.cell_type)
             cells.seeds.append(cell.seed)
+            cells.candidates.append(cell.candidate)
+            cells.predicted.append(cell.predicted)
             if progress:
                 progress(i + 1)
         return cells
+
+    def check_features(self, cell_types: Iterable[str]) -> None:
+        """InputError unless real cells of all these types show what is wanted."""
+        if self.steering is not None:
+            for name in cell_types:
+                self.steering.check(name)
 
     def stream(self, requests: Iterable[tuple[str, int]], truncation: float = 1.0) -> Iterator[Cell]:
         """Cells for (cell type, seed) pairs, in order, one by one and in constant memory.
@@ -194,26 +232,38 @@ class SyntheticCellGAN:
     @torch.inference_mode()
     def _micro_batch(self, chunk: list[tuple[str, int]], truncation: float) -> list[Cell]:
         padded = chunk + [chunk[-1]] * (MICRO_BATCH - len(chunk))
-        style, grain, texture = self._drawn(padded, truncation)
-        images, basics = self._rendered(style, self._types(padded), grain, texture)
-        cells = [Cell(images[i], basics[i], name, seed) for i, (name, seed) in enumerate(chunk)]
+        choices = [self.chosen(name, seed, truncation) for name, seed in chunk]
+        choices += [choices[-1]] * (MICRO_BATCH - len(chunk))
+        style, grain, texture = self._drawn(padded, truncation, [choice.candidate for choice in choices])
+        images, basics = self.rendered(style, self._types(padded), grain, texture)
+        cells = [
+            Cell(images[i], basics[i], name, seed, choices[i].candidate, choices[i].predicted)
+            for i, (name, seed) in enumerate(chunk)
+        ]
         if self.style is None:
             return cells
-        return [replace(cell, image=self.style(cell.image, _key(cell.cell_type, cell.seed))) for cell in cells]
+        return [replace(cell, image=self.style(cell.image, key_of(cell.cell_type, cell.seed))) for cell in cells]
+
+    def chosen(self, name: str, seed: int, truncation: float) -> Choice:
+        """Which of a seed's candidates is made; for the same answer everywhere, with one thread."""
+        return self.steering.choose(name, seed, truncation) if self.steering else Choice(0, {})
 
     def _types(self, chunk: list[tuple[str, int]]) -> Tensor:
         return torch.tensor([self.cell_types.index(name) for name, _ in chunk])
 
-    def _drawn(self, chunk: list[tuple[str, int]], truncation: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Style vectors, grain of the basic image and noise of the translator for each pair."""
+    def _drawn(
+        self, chunk: list[tuple[str, int]], truncation: float, candidates: Sequence[int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Style vectors, grain of the basic image and noise of the translator for the candidate of each pair."""
         g, t = self.chain.generator, self.chain.translator
         sizes = [(g.latent_size,), (3, g.resolution, g.resolution), (t.noise_channels, g.resolution, g.resolution)]
-        latent, grain, texture = _noises(chunk, sizes)
+        cells = [cell_of(*pair, candidate) for pair, candidate in zip(chunk, candidates, strict=True)]
+        latent, grain, texture = noises(cells, sizes)
         types = self._types(chunk)
         style, mean = self.bundle.generator.map(latent, types), self.bundle.style_mean[types]
         return mean + truncation * (style - mean), grain, texture
 
-    def _rendered(self, style: Tensor, types: Tensor, grain: Tensor, texture: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def rendered(self, style: Tensor, types: Tensor, grain: Tensor, texture: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Finished and basic images, uint8. types: (N,) int64, or shares of each type (N, K)."""
         basic = self.bundle.generator.synthesise(style)
         level = torch.full((MICRO_BATCH,), self.chain.generation_level)
@@ -221,18 +271,27 @@ class SyntheticCellGAN:
         return to_uint8(made), to_uint8(basic)
 
     def walk(
-        self, start: tuple[str, int], end: tuple[str, int], steps: int = 17, truncation: float = 1.0
+        self,
+        start: tuple[str, int],
+        end: tuple[str, int],
+        steps: int = 17,
+        truncation: float = 1.0,
+        wanted_at_end: Mapping[str, str] | None = None,
     ) -> np.ndarray:
         """The way from one cell to another, both given as (cell type, seed), through what lies between them.
 
         Style vectors change evenly (Karras et al. 2019, A Style-Based Generator Architecture, section 4); noise is mixed
         so that its variance stays one. Between two types lie forms that no cell need have.
 
+        Args:
+            wanted_at_end: features of the last cell, where they are not those of `steered`.
+
         Returns:
             (steps, S, S, 3) uint8. The first and the last are the cells that `generate` makes.
 
         Raises:
-            InputError: unknown type, or a seed, truncation or number of steps out of range.
+            InputError: unknown type, or a seed, truncation or number of steps out of range, or as `generate` for wanted
+                features.
         """
         if not 2 <= steps <= MAX_STEPS:
             raise InputError(f"steps is {steps}; a walk can have 2 to {MAX_STEPS}.")
@@ -242,13 +301,22 @@ class SyntheticCellGAN:
             check_seeds(seed)
         shares = np.linspace(0, 1, steps).tolist()
         chunks = [shares[i : i + MICRO_BATCH] for i in range(0, steps, MICRO_BATCH)]
+        chains = self, self if wanted_at_end is None else self.steered(wanted_at_end)
+        for chain, (name, _) in zip(chains, ends, strict=True):
+            chain.check_features([name])
         with _workers() as (pool, _):
-            return np.concatenate(list(pool.map(lambda chunk: self._between(ends, chunk, truncation), chunks)))
+            chosen = list(pool.map(lambda chain, end: chain.chosen(*end, truncation).candidate, chains, ends))
+            return np.concatenate(list(pool.map(lambda chunk: self._between(ends, chosen, chunk, truncation), chunks)))
 
     @torch.inference_mode()
-    def _between(self, ends: list[tuple[str, int]], shares: list[float], truncation: float) -> np.ndarray:
+    def _between(
+        self, ends: list[tuple[str, int]], chosen: list[int], shares: list[float], truncation: float
+    ) -> np.ndarray:
         padded = torch.tensor(shares + [shares[-1]] * (MICRO_BATCH - len(shares)))
-        drawn = [self._drawn([end] * MICRO_BATCH, truncation) for end in ends]
+        drawn = [
+            self._drawn([end] * MICRO_BATCH, truncation, [candidate] * MICRO_BATCH)
+            for end, candidate in zip(ends, chosen, strict=True)
+        ]
         kinds = [torch.nn.functional.one_hot(self._types([end] * MICRO_BATCH), len(self.cell_types)) for end in ends]
         (style_a, *noises_a), (style_b, *noises_b) = drawn
         a, b = 1 - padded[:, None], padded[:, None]
@@ -256,10 +324,10 @@ class SyntheticCellGAN:
         grain, texture = (
             (a[..., None, None] * x + b[..., None, None] * y) / norm for x, y in zip(noises_a, noises_b, strict=True)
         )
-        images, _ = self._rendered(a * style_a + b * style_b, a * kinds[0] + b * kinds[1], grain, texture)
+        images, _ = self.rendered(a * style_a + b * style_b, a * kinds[0] + b * kinds[1], grain, texture)
         if self.style is None:
             return images[: len(shares)]
-        keys = [_key(*ends[share == 1]) for share in shares]
+        keys = [key_of(*ends[share == 1]) for share in shares]
         return np.stack([self.style(image, key) for image, key in zip(images, keys, strict=False)])
 
 
@@ -287,17 +355,3 @@ def _workers() -> Iterator[tuple[ThreadPoolExecutor, int]]:
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(count)  # the workers' setting reaches libraries that know only one for all
-
-
-def _noises(chunk: list[tuple[str, int]], sizes: list[tuple[int, ...]]) -> list[Tensor]:
-    """Standard normal noise of each size for each image, from the image's own type and seed alone."""
-    drawn: list[list[np.ndarray]] = []
-    for name, seed in chunk:
-        rng = np.random.Generator(np.random.Philox(key=_key(name, seed)))
-        drawn.append([rng.standard_normal(size, dtype=np.float32) for size in sizes])
-    return [torch.from_numpy(np.stack(parts)) for parts in zip(*drawn, strict=True)]
-
-
-def _key(name: str, seed: int) -> int:
-    """128 bits that stand for one image of a bundle."""
-    return int.from_bytes(hashlib.sha256(f"{name}\n{seed}".encode()).digest()[:16], "little")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,11 @@ _XMP_TAG, _DESCRIPTION_TAG, _SOFTWARE_TAG = 700, 270, 305
 
 @dataclass(frozen=True)
 class Provenance:
-    """Everything that determined an image. style, style_id: name and id of the laboratory's look that it was given."""
+    """Everything that determined an image.
+
+    style, style_id: name and id of the laboratory's look that it was given. wanted: the features that it was to show;
+    candidate: the number of the seed's candidate that was chosen for them; predicted: what was read from it.
+    """
 
     bundle: str
     bundle_id: str
@@ -39,10 +43,13 @@ class Provenance:
     synthetic: bool = True
     style: str | None = None
     style_id: str | None = None
+    wanted: Mapping[str, str] | None = None
+    candidate: int | None = None
+    predicted: Mapping[str, str] | None = None
 
     @property
     def json(self) -> str:
-        """One line of JSON; without a style, nothing is said of one."""
+        """One line of JSON; without a style or a wish, nothing is said of one."""
         return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
 
 
@@ -64,12 +71,32 @@ def encode_sheet(sheet: Image.Image, record: Mapping[str, object], compress_leve
     return _png(sheet, json.dumps(said), compress_level)
 
 
-def _png(picture: Image.Image, record: str, compress_level: int) -> bytes:
-    info, buffer = PngInfo(), io.BytesIO()
+def encode_animation(frames: Sequence[Image.Image], ending: str, delay: int, record: Mapping[str, object]) -> bytes:
+    """An animated .gif, .webp or .apng, endless, `delay` milliseconds per frame; `record` as in `encode_sheet`."""
+    said = json.dumps({**record, "software": SOFTWARE, "synthetic": True})
+    buffer, rest = io.BytesIO(), list(frames[1:])
+    if ending == ".apng":
+        frames[0].save(buffer, "PNG", save_all=True, append_images=rest, duration=delay, loop=0, pnginfo=_text(said))
+    elif ending == ".webp":
+        frames[0].save(
+            buffer, "WEBP", save_all=True, append_images=rest, duration=delay, loop=0, quality=90, xmp=_xmp(said)
+        )
+    else:
+        frames[0].save(buffer, "GIF", save_all=True, append_images=rest, duration=delay, loop=0, comment=said.encode())
+    return buffer.getvalue()
+
+
+def _text(record: str) -> PngInfo:
+    info = PngInfo()
     info.add_text("Description", record)
     info.add_text("Software", SOFTWARE)
     info.add_itxt("XML:com.adobe.xmp", _xmp(record).decode())
-    picture.save(buffer, "PNG", pnginfo=info, compress_level=compress_level)
+    return info
+
+
+def _png(picture: Image.Image, record: str, compress_level: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=_text(record), compress_level=compress_level)
     return buffer.getvalue()
 
 

@@ -45,12 +45,14 @@ WALK, KEPT_WALKS = 17, 16
 class Manner:
     """How cells are made: everything beside their type and seed that determines them.
 
-    bundle: its number in the studio. look: id of the laboratory's look that they get, "" for the bundle's own.
+    bundle: its number in the studio. look: id of the laboratory's look that they get, "" for the bundle's own. features:
+    (name, value) of each that they are to show.
     """
 
     bundle: int = 0
     truncation: float = 1.0
     look: str = ""
+    features: tuple[tuple[str, str], ...] = ()
 
 
 class Loaded:
@@ -150,7 +152,22 @@ class Studio:
         self.check(manner)
         loaded, look = self._known(manner.bundle), self._looks.get(manner.look)
         with self._busy:
-            return loaded.chain if look is None else loaded.in_look(look)
+            chain = loaded.chain if look is None else loaded.in_look(look)
+        return chain.steered(dict(manner.features)) if manner.features else chain
+
+    def features(self, bundle: int) -> dict[str, tuple[str, ...]]:
+        """The features that can be asked for, and the values of each; those of a size are words for thirds."""
+        from syntheticcellgan.attributes.wanted import THIRDS
+
+        known = self.chain(bundle).bundle.attributes
+        if known is None:
+            return {}
+        return {one.name: one.values for one in known.attributes} | {one.name: tuple(THIRDS) for one in known.sizes}
+
+    def check_features(self, manner: Manner, cell_type: str) -> None:
+        """InputError if the bundle does not know the wanted features, or the type does not show them."""
+        chain = self._made(manner)
+        chain.check_features([chain.find_type(cell_type)])
 
     def warm_up(self) -> None:
         """Load the first bundle, make one block and look into a cell, so that the first visitor waits for none of it."""
@@ -163,7 +180,7 @@ class Studio:
         """One cell; its neighbours of the same block are made with it.
 
         Raises:
-            InputError: unknown bundle, look or type, or a seed or truncation out of range.
+            InputError: unknown bundle, look or type, a seed or truncation out of range, or features that cannot be had.
         """
         from syntheticcellgan.pipeline import check_seeds
 
@@ -200,7 +217,7 @@ class Studio:
 
         cell = self.cell(manner, cell_type, seed)
         return encode(
-            cell.image, "png", provenance_of(self._made(manner), cell.cell_type, cell.seed, manner.truncation)
+            cell.image, "png", provenance_of(self._made(manner), cell.cell_type, cell.seed, manner.truncation, cell)
         )
 
     def look_into(self, manner: Manner, cell_type: str, seed: int) -> Insight:
@@ -212,7 +229,7 @@ class Studio:
 
     def walk(self, manner: Manner, start: tuple[str, int], end: tuple[str, int]) -> list[bytes]:
         """The way from one cell (type, seed) to another, `WALK` PNG files; InputError as `SyntheticCellGAN.walk`."""
-        from syntheticcellgan.writer import style_of
+        from syntheticcellgan.writer import manner_of, style_of
 
         chain = self._made(manner)
         ends = (chain.find_type(start[0]), start[1]), (chain.find_type(end[0]), end[1])
@@ -224,8 +241,12 @@ class Studio:
             # Whoever waited for the same walk finds it made.
             if key not in self._walks:
                 images = chain.walk(*ends, WALK, manner.truncation)
-                made = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": manner.truncation}
-                made |= style_of(chain)
+                made: dict[str, object] = {
+                    "bundle": chain.bundle.name,
+                    "bundle_id": chain.bundle.id,
+                    "truncation": manner.truncation,
+                }
+                made |= manner_of(chain)
                 files = [
                     encode_sheet(Image.fromarray(image), {**made, "between": ends, "share": k / (WALK - 1)})
                     for k, image in enumerate(images)

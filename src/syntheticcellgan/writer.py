@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -114,8 +114,8 @@ def checked(
     """Everything that can be wrong with a request is said before a folder is touched.
 
     Raises:
-        InputError: a type that the bundle does not know or that is named twice, a count above `limit`, or a seed or
-            truncation out of range.
+        InputError: a type that the bundle does not know or that is named twice, a count above `limit`, a seed or
+            truncation out of range, or wanted features that a type does not show.
     """
     check_truncation(truncation)
     for r in requests:
@@ -127,19 +127,20 @@ def checked(
     names = [r.cell_type for r in found]
     if not names or len(set(names)) < len(names):
         raise InputError("Ask for at least one cell type, and for each type once.")
+    chain.check_features(names)
     return found
 
 
 def _begin(
     chain: SyntheticCellGAN, requests: Sequence[Request], out: Path, image_format: str, truncation: float
 ) -> None:
-    record = {
+    record: dict[str, object] = {
         "bundle": chain.bundle.name,
         "bundle_id": chain.bundle.id,
         "format": image_format,
         "truncation": truncation,
         "requests": [[r.cell_type, r.count, r.seed] for r in requests],
-    } | style_of(chain)
+    } | manner_of(chain)
     if not is_begun(out / RECORD, record, "another generation (other bundle or options)"):
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
@@ -153,10 +154,12 @@ def _name(cell_type: str, seed: int, image_format: str) -> str:
     return f"{cell_type}/{cell_type}-{seed:08d}{FORMATS[image_format]}"
 
 
-def provenance_of(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: float) -> Provenance:
-    """What the file of this cell says of itself."""
+def provenance_of(
+    chain: SyntheticCellGAN, cell_type: str, seed: int, truncation: float, cell: Cell | None = None
+) -> Provenance:
+    """What the file of this cell says of itself; with the cell, which candidate was chosen for wanted features, too."""
     style = style_of(chain)
-    return Provenance(
+    made = Provenance(
         chain.bundle.name,
         chain.bundle.id,
         cell_type,
@@ -164,7 +167,11 @@ def provenance_of(chain: SyntheticCellGAN, cell_type: str, seed: int, truncation
         truncation,
         style=style.get("style"),
         style_id=style.get("style_id"),
+        wanted=dict(chain.wanted) or None,
     )
+    if cell is None or not chain.wanted:
+        return made
+    return replace(made, candidate=cell.candidate, predicted=dict(cell.predicted))
 
 
 def style_of(chain: SyntheticCellGAN) -> dict[str, str]:
@@ -172,31 +179,45 @@ def style_of(chain: SyntheticCellGAN) -> dict[str, str]:
     return {} if chain.style is None else {"style": chain.style.look.name, "style_id": chain.style.look.id}
 
 
+def manner_of(chain: SyntheticCellGAN) -> dict[str, object]:
+    """The look of the cells and the features that were wanted of them, as far as there are any."""
+    return {**style_of(chain), **({"wanted": dict(chain.wanted)} if chain.wanted else {})}
+
+
 def columns_of(chain: SyntheticCellGAN) -> tuple[str, ...]:
     """Of metadata.csv."""
-    return (*COLUMNS, *(STYLE_COLUMNS if chain.style else ()))
+    features = () if chain.steering is None else chain.steering.known.names()
+    wanted = ("candidate", *(f"wanted_{name}" for name in chain.wanted)) if features else ()
+    return (*COLUMNS, *(STYLE_COLUMNS if chain.style else ()), *wanted, *(f"predicted_{name}" for name in features))
 
 
-def row_of(chain: SyntheticCellGAN, file: str, cell_type: str, seed: int, truncation: float) -> list[object]:
+def row_of(chain: SyntheticCellGAN, file: str, made: Provenance) -> list[object]:
     """A cell's line in metadata.csv."""
-    made_by = chain.bundle
-    return [file, cell_type, seed, truncation, made_by.name, made_by.id, "yes", *style_of(chain).values()]
+    row = [file, made.cell_type, made.seed, made.truncation, made.bundle, made.bundle_id, "yes"]
+    row += style_of(chain).values()
+    if chain.steering is not None:
+        read = made.predicted or {}
+        row += [made.candidate, *chain.wanted.values(), *(read.get(name, "") for name in chain.steering.known.names())]
+    return row
 
 
 def _is_written(path: Path, provenance: Provenance) -> bool:
-    """Whether the whole image with this provenance is there; a power cut can leave an empty file of the right name."""
+    """Whether the whole image with this provenance is there; a power cut can leave an empty file of the right name.
+
+    Which candidate was chosen follows from the rest.
+    """
     if not path.exists():
         return False
     try:
         with Image.open(path) as image:
             image.load()
-        return read_provenance(path) == provenance
+        return replace(read_provenance(path), candidate=None, predicted=None) == provenance
     except (InputError, OSError, SyntaxError, ValueError):
         return False
 
 
 def _write_cell(chain: SyntheticCellGAN, cell: Cell, out: Path, image_format: str, truncation: float) -> None:
-    provenance = provenance_of(chain, cell.cell_type, cell.seed, truncation)
+    provenance = provenance_of(chain, cell.cell_type, cell.seed, truncation, cell)
     path = out / _name(cell.cell_type, cell.seed, image_format)
     path.parent.mkdir(exist_ok=True)
     write_whole(path, encode(cell.image, image_format, provenance))
@@ -211,7 +232,11 @@ def _write_table(
             table = csv.writer(file)
             table.writerow(columns_of(chain))
             for name, seed in _pairs(requests):
-                table.writerow(row_of(chain, _name(name, seed, image_format), name, seed, truncation))
+                file_name = _name(name, seed, image_format)
+                made = provenance_of(chain, name, seed, truncation)
+                # What was read from a chosen cell stands in its file.
+                made = read_provenance(out / file_name) if chain.wanted else made
+                table.writerow(row_of(chain, file_name, made))
         os.replace(temporary, out / "metadata.csv")
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -232,5 +257,9 @@ def _write_sheet(
             with Image.open(out / _name(r.cell_type, r.seed + i, image_format)) as image:
                 small = image.convert("RGB").resize((SHEET_SIDE, SHEET_SIDE), Image.Resampling.BOX)
             sheet.paste(small, (SHEET_SIDE * (i + 1), SHEET_SIDE * row))
-    record = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation} | style_of(chain)
+    record: dict[str, object] = {
+        "bundle": chain.bundle.name,
+        "bundle_id": chain.bundle.id,
+        "truncation": truncation,
+    } | manner_of(chain)
     write_whole(out / "contact_sheet.png", encode_sheet(sheet, record))

@@ -180,7 +180,7 @@ def _card(
     ):
         training[key] = sorted({*training.get(key, []), extractor})
     return {
-        **base.card,
+        **{key: value for key, value in base.card.items() if key != "attributes"},  # learnt for other latents
         "name": name,
         "made": datetime.now(timezone.utc).date().isoformat(),
         "software": f"syntheticcellgan {__version__}",

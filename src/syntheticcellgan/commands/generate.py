@@ -33,6 +33,13 @@ DEFAULT_COUNT = 16
     metavar="FOLDER|LOOK.json",
     help="Look of another laboratory: at least 20 of its images, unlabelled, or what `scg stain fit` wrote.",
 )
+@click.option(
+    "--with",
+    "features",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Feature that every cell is to show, of those that `scg bundle show` lists; several times: all of them.",
+)
 @click.option("--format", "image_format", type=click.Choice(["png", "jpeg", "tiff"]), default="png", show_default=True)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder; the same command again completes it."
@@ -50,6 +57,7 @@ def generate(
     seed: int,
     truncation: float,
     style: str | None,
+    features: tuple[str, ...],
     image_format: str,
     out: Path,
     threads: int | None,
@@ -57,7 +65,11 @@ def generate(
     per_shard: int | None,
     part: str | None,
 ) -> None:
-    """Make images with BUNDLE: a folder, a zip, or the name of a shipped one (pbc-256)."""
+    """Make images with BUNDLE: a folder, a zip, or the name of a shipped one (pbc-256).
+
+    \b
+    scg generate pbc-256 --cell-type monocyte --with cytoplasm_vacuole=yes --with nucleus_area=large --out cells
+    """
     if sum([bool(cell_types), every, balance_with is not None]) != 1:
         raise InputError("Say what to make: --cell-type NAME, --all, or --balance-with DATA (one of the three).")
     if balance_with is not None and count is not None:
@@ -67,6 +79,7 @@ def generate(
     share = _part(part)
     import torch
 
+    from syntheticcellgan.attributes.wanted import parse
     from syntheticcellgan.pipeline import SyntheticCellGAN
     from syntheticcellgan.writer import Request, balance, write_cells
 
@@ -80,8 +93,13 @@ def generate(
     else:
         wanted = DEFAULT_COUNT if count is None else count
         requests = [Request(name, wanted, seed) for name in (chain.cell_types if every else cell_types)]
+    if features:
+        chain = chain.steered(parse(features))
     if style is not None:
         chain = chain.in_style(style)
+    if chain.steering is not None:
+        for doubt in chain.steering.doubts([chain.find_type(request.cell_type) for request in requests]):
+            click.echo(doubt, err=True)
     if shards:
         _write_shards(chain, requests, out, image_format, truncation, per_shard, share)
         return

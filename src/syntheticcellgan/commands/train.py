@@ -95,6 +95,7 @@ def train(
         from syntheticcellgan.training.finish import make_bundle
 
         bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence, _fingerprints(prepared, out))
+        _attributes(prepared, bundle)
         place = shlex.quote(str(bundle))
         click.echo(f"The bundle is {bundle}. Try: scg generate {place} --all --count 16 --out cells")
     elif stage == "all":
@@ -176,6 +177,30 @@ def _fingerprints(data: Data, out: Path) -> bytes | None:
             click.echo(f"No fingerprints were stored: {error}", err=True)
             return None
     return path.read_bytes()
+
+
+def _attributes(data: Data, folder: Path) -> None:
+    """Columns of labels.csv beyond the usual ones become features by which cells can be chosen, where that can be learnt."""
+    if not any(record.attributes for record in data.manifest.records):
+        return
+    from syntheticcellgan.attributes.fitting import fit_attributes
+    from syntheticcellgan.attributes.labels import labelled_cells
+    from syntheticcellgan.bundle import add_attributes, load_bundle
+
+    bundle = load_bundle(folder)
+    if bundle.attributes is not None:
+        return
+    train = set(data.split.train)
+    own = [record.file in train for record in data.manifest.records]
+    try:
+        cells = labelled_cells(data.manifest, bundle.chain.cell_types, own, None)
+        fitted = fit_attributes(bundle, cells, f"labels of {data.manifest.root.name}", "as the images")
+    except InputError as error:
+        click.echo(f"No attributes were learnt: {error}", err=True)
+        return
+    add_attributes(folder, fitted.attributes)
+    names = ", ".join(fitted.attributes.names())
+    click.echo(f"Cells can be chosen by {names} (scg generate --with NAME=VALUE).")
 
 
 def _for_hours(training: TrainingConfig, guess: Estimate, hours: float) -> TrainingConfig:

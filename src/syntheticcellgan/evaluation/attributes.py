@@ -13,25 +13,22 @@ on both sides, so that a predictor's leaning falls on both; give real cells that
 
 from __future__ import annotations
 
-import csv
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from syntheticcellgan.data.attribute_table import read_attributes as read_attributes
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.intervals import Interval, percentile, wilson
 
 MINIMUM = 100  # labelled cells per attribute
 MINIMUM_VALUE = 10  # cells of one value; rarer values are left out
-_NOT_ATTRIBUTES = {"img_name", "file", "label", "cell_type", "path", "subtype", "patient", "laboratory"}
 
 
 @dataclass(frozen=True)
@@ -89,31 +86,6 @@ class AttributeShare:
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
-
-
-def read_attributes(table: str | os.PathLike[str]) -> dict[str, dict[str, str]]:
-    """Attributes per file name (without folders) from a CSV with a column `img_name` or `file`; empty cells left out.
-
-    Columns that identify the cell (label, cell_type, patient …) are no attributes.
-    """
-    path = Path(table)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read as a table of attributes: {error}") from error
-    key = next((name for name in ("img_name", "file") if rows and name in rows[0]), None)
-    if key is None:
-        raise InputError(f"{path} needs a header with a column img_name or file, and at least one row")
-    return {
-        PurePosixPath(row[key]).name: {
-            name: value
-            for name, value in row.items()
-            if name not in _NOT_ATTRIBUTES and isinstance(value, str) and value
-        }
-        for row in rows
-        if row[key]
-    }
 
 
 def fit_attributes(

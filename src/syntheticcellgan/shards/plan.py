@@ -22,7 +22,7 @@ MAX_PER_SHARD = 100_000
 class Plan:
     """A generation in shards. Types take turns, so that a shard, and a reader's buffer, holds all of them.
 
-    bundle, bundle_id, image_format, truncation, style, style_id: as in `Provenance`. per_shard: images of a shard; the
+    bundle, bundle_id, image_format, truncation, style, style_id, wanted: as in `Provenance`. per_shard: images of a shard; the
     last may have fewer.
     """
 
@@ -34,6 +34,7 @@ class Plan:
     per_shard: int = PER_SHARD
     style: str | None = None
     style_id: str | None = None
+    wanted: Mapping[str, str] | None = None
 
     @property
     def total(self) -> int:
@@ -84,7 +85,9 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """What `generation.json` keeps."""
-        style = {} if self.style is None else {"style": self.style, "style_id": self.style_id}
+        more: dict[str, Any] = {} if self.style is None else {"style": self.style, "style_id": self.style_id}
+        if self.wanted:
+            more["wanted"] = dict(self.wanted)
         return {
             "bundle": self.bundle,
             "bundle_id": self.bundle_id,
@@ -92,7 +95,7 @@ class Plan:
             "truncation": self.truncation,
             "requests": [[r.cell_type, r.count, r.seed] for r in self.requests],
             "per_shard": self.per_shard,
-            **style,
+            **more,
         }
 
 
@@ -123,6 +126,7 @@ def read_plan(folder: Path) -> Plan:
             int(kept["per_shard"]),
             kept.get("style"),
             kept.get("style_id"),
+            kept.get("wanted"),
         )
         _check(plan.requests, plan.per_shard)
         if plan.image_format not in FORMATS:

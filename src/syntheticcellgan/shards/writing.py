@@ -72,6 +72,8 @@ def write_shards(
     plan = Plan(chain.bundle.name, chain.bundle.id, image_format, truncation, tuple(requests), per_shard)
     if chain.style is not None:
         plan = replace(plan, style=chain.style.look.name, style_id=chain.style.look.id)
+    if chain.wanted:
+        plan = replace(plan, wanted=dict(chain.wanted))
     made = kept = elsewhere = done = 0
     try:
         _begin(plan, out)
@@ -162,6 +164,8 @@ def _samples(
 
     def sample(cell: Cell) -> Sample:
         made = provenance(plan, cell.cell_type, cell.seed)
+        if plan.wanted:
+            made = replace(made, candidate=cell.candidate, predicted=dict(cell.predicted))
         image = encode(cell.image, plan.image_format, made)
         suffix = FORMATS[plan.image_format].lstrip(".")
         return Sample(key_of(cell.cell_type, cell.seed), image, suffix, labels[cell.cell_type], json.loads(made.json))
@@ -192,5 +196,12 @@ def key_of(cell_type: str, seed: int) -> str:
 def provenance(plan: Plan, cell_type: str, seed: int) -> Provenance:
     """What an image of the plan says of itself."""
     return Provenance(
-        plan.bundle, plan.bundle_id, cell_type, seed, plan.truncation, style=plan.style, style_id=plan.style_id
+        plan.bundle,
+        plan.bundle_id,
+        cell_type,
+        seed,
+        plan.truncation,
+        style=plan.style,
+        style_id=plan.style_id,
+        wanted=plan.wanted,
     )

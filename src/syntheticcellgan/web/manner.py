@@ -1,5 +1,5 @@
-"""How cells are made, as addresses and forms carry it: bundle, truncation, look. A new choice is a field of `Manner`, a
-parameter here, and a line in templates/studio_manner.html.
+"""How cells are made, as addresses and forms carry it: bundle, truncation, look, wanted features. A new choice is a field of
+`Manner`, a parameter here, and a line in templates/studio_manner.html.
 """
 
 from __future__ import annotations
@@ -7,8 +7,9 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import Depends, Form, Request
+from fastapi import Depends, Form, Query, Request
 
+from syntheticcellgan.attributes.wanted import parse
 from syntheticcellgan.studio import Manner, Studio
 
 
@@ -24,14 +25,27 @@ def studio_as_it_is_now(request: Request) -> Studio:
     return studio_of(request)
 
 
-def _from_address(bundle: int = 0, truncation: float = 1.0, look: str = "") -> Manner:
-    return Manner(bundle, truncation, look)
+def _from_address(
+    bundle: int = 0,
+    truncation: float = 1.0,
+    look: str = "",
+    features: Annotated[list[str] | None, Query(alias="with")] = None,
+) -> Manner:
+    return Manner(bundle, truncation, look, _features(features))
 
 
 def _from_form(
-    bundle: Annotated[int, Form()] = 0, truncation: Annotated[float, Form()] = 1.0, look: Annotated[str, Form()] = ""
+    bundle: Annotated[int, Form()] = 0,
+    truncation: Annotated[float, Form()] = 1.0,
+    look: Annotated[str, Form()] = "",
+    features: Annotated[list[str] | None, Form(alias="with")] = None,
 ) -> Manner:
-    return Manner(bundle, truncation, look)
+    return Manner(bundle, truncation, look, _features(features))
+
+
+def _features(texts: list[str] | None) -> tuple[tuple[str, str], ...]:
+    """Of NAME=VALUE texts; an empty one is a field without a choice."""
+    return tuple(sorted(parse((text for text in texts or () if text), "with").items()))
 
 
 InAddress = Annotated[Manner, Depends(_from_address)]
@@ -40,5 +54,6 @@ InForm = Annotated[Manner, Depends(_from_form)]
 
 def query(manner: Manner) -> str:
     """What an address whose path names the bundle says of the rest, from the question mark on."""
-    look = {"look": manner.look} if manner.look else {}
-    return "?" + urlencode({"truncation": manner.truncation, **look})
+    look = [("look", manner.look)] if manner.look else []
+    features = [("with", f"{name}={value}") for name, value in manner.features]
+    return "?" + urlencode([("truncation", str(manner.truncation)), *look, *features])

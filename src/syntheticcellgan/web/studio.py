@@ -52,6 +52,7 @@ def choose(request: Request, manner: InAddress, cell_type: str = "", count: int 
         if not 1 <= count <= MOST_SHOWN:
             raise InputError(f"The count can be 1 to {MOST_SHOWN}; for more, use scg generate.")
         check_seeds(seed, count)
+        studio.check_features(manner, name)
         seeds = list(range(seed, seed + count)) if cell_type else []
     except InputError as problem:
         name, error = chain.cell_types[0], str(problem)
@@ -62,6 +63,7 @@ def choose(request: Request, manner: InAddress, cell_type: str = "", count: int 
         "seeds": seeds,
         "error": error,
         "most": MOST_SHOWN,
+        "features": studio.features(manner.bundle),
     }
     return _page(request, "studio.html", studio, manner, 422 if error else 200, **values)
 
@@ -83,6 +85,7 @@ def cell(request: Request, manner: InAddress, cell_type: str, seed: int) -> HTML
     given = {"cell_type": cell_type, "seed": seed}
     types = studio.chain(manner.bundle).cell_types
     values: dict[str, Any] = {"found": found, "basic": basic, "types": types, "look_file": look_file}
+    values["read"] = studio.cell(manner, cell_type, seed).predicted
     return _page(request, "studio_cell.html", studio, manner, given=given, **values)
 
 
