@@ -16,6 +16,7 @@ import platform
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -50,7 +51,14 @@ def feed(target: object, begin: int, seconds: float) -> dict[str, object]:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        seed(begin * 1_000_000 + rounds)(how(given(st.integers(0, 2**64 - 1))(once)))()
+        try:
+            seed(begin * 1_000_000 + rounds)(how(given(st.integers(0, 2**64 - 1))(once)))()
+        except BaseException as error:  # a finding; Hypothesis has printed its number
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            traceback.print_exc()
+            taken["found"] += 1
+            break
         rounds += 1
     return {"inputs": taken.total(), **taken, "slowest_seconds": round(slowest, 2)}
 

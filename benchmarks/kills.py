@@ -135,7 +135,7 @@ from pathlib import Path
 from syntheticcellgan.bundle import export_bundle, read_card, rewrite_card
 folder, zipped, card = Path(sys.argv[1]), Path(sys.argv[2]), None
 card = read_card(folder)
-for number in range(60):
+for number in range(8):
     rewrite_card(folder, card | {"remark": number})
     zipped.unlink(missing_ok=True)
     export_bundle(folder, zipped)
@@ -183,7 +183,7 @@ KINDS = (
     ),
     Kind(
         "bundle writing",
-        "60 times the card of a bundle's folder and its zip written anew",
+        "8 times the card of a bundle's folder and its zip written anew",
         "byte for byte, every file; after each kill the folder verified as whole, the zip whole or absent",
         writing,
         lambda folder: every_file(folder / "out"),

@@ -14,6 +14,7 @@ from syntheticcellgan.data.importers import archives
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.data.upload import keep_upload
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.stain.look import read_look
 
 
 def archive(*entries: tuple[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
@@ -68,6 +69,15 @@ def test_a_table_with_a_name_longer_than_any_files(tmp_path: Path):
     (tmp_path / "labels.csv").write_text("file,cell_type\n" + "a" * 300 + ".png,monocyte\n")
     with pytest.raises(InputError, match="there is no file"):
         read_manifest(tmp_path)
+
+
+def test_a_look_with_a_number_for_a_table(tmp_path: Path):
+    (tmp_path / "look.json").write_text(
+        '{"format": 1, "name": "x", "tried": 20, "whites": 1, "edges": 1, "diameters": 1, '
+        '"colours": {"nucleus": 1, "cytoplasm": 1, "red_cells": 1}}'
+    )
+    with pytest.raises(InputError, match="damaged"):
+        read_look(tmp_path / "look.json")
 
 
 def test_an_address_that_is_no_text(tmp_path: Path):

@@ -211,7 +211,7 @@ def read_look(path: str | os.PathLike[str]) -> Look:
 
 def _check(look: Look, where: str) -> None:
     """Nothing in a file may lead to a NaN or a black image."""
-    n = len(look.whites)
+    n = len(look.whites) if look.whites.ndim else 0
     shapes = look.whites.shape == (n, 3) and look.colours.shape == (n, len(REGIONS), 3)
     shapes = shapes and look.edges.shape == look.diameters.shape == (n,)
     if not shapes or n < MINIMUM:
