@@ -382,7 +382,7 @@ SHOWN = (
     ("neutrophil", "nucleus_shape", ("unsegmented-band", "segmented-multilobed")),
     ("lymphocyte", "nc_ratio", ("small", "large")),
 )
-SIDE, COLUMNS = 128, 8
+SIDE, TITLE, COLUMNS = 96, 150, 8
 
 
 def pictures(chain: SyntheticCellGAN, folder: Path) -> None:
@@ -407,12 +407,14 @@ def pictures(chain: SyntheticCellGAN, folder: Path) -> None:
 
 
 def sheet(rows: Sequence[tuple[str, np.ndarray]], path: Path) -> None:
-    picture = Image.new("RGB", (SIDE * (COLUMNS + 1), SIDE * len(rows)), "white")
-    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(SIDE // 10)
+    picture = Image.new("RGB", (TITLE + SIDE * COLUMNS, SIDE * len(rows)), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
     for i, (title, images) in enumerate(rows):
         draw.multiline_text((4, (i + 0.5) * SIDE), title, fill="black", font=font, anchor="lm")
         for k, image in enumerate(images):
-            picture.paste(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX), (SIDE * (k + 1), SIDE * i))
+            picture.paste(
+                Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BOX), (TITLE + SIDE * k, SIDE * i)
+            )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_sheet(picture, {"bundle": "pbc-256"}, compress_level=9))
 
