@@ -118,7 +118,7 @@ class TrainingConfig:
 class GameAdaptation:
     """How a further type learns its form and colours, from few images, against the bundle's own critic."""
 
-    kimg: float = 12.0
+    kimg: float = 6.0
     batch: int = 16
     learning_rate: float = 1e-3  # of the type's own few parameters
     critic_learning_rate: float = 2e-4
@@ -143,7 +143,7 @@ class Adaptation:
     game: GameAdaptation = field(default_factory=GameAdaptation)
     translation: TranslationTraining = field(
         default_factory=lambda: TranslationTraining(
-            kimg=2.4, paired_kimg=1.6, batch=8, learning_rate=1e-3, decay_from=0.5, ema_kimg=0.5
+            kimg=1.6, paired_kimg=1.0, batch=8, learning_rate=1e-3, decay_from=0.5, ema_kimg=0.5
         )
     )
 
