@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.command import scg
-from tests.conftest import draw_cell
+from tests.drawing import draw_cell
 
 from syntheticcellgan import SyntheticCellGAN
 from syntheticcellgan.adaptation import run as runs
@@ -306,3 +306,14 @@ def test_the_graph_makes_the_adapted_type(made, tmp_path):
     from syntheticcellgan.onnx_export import MEAN_TOLERANCE, export_onnx
 
     assert export_onnx(load_bundle(made), tmp_path / "cells.onnx") <= MEAN_TOLERANCE  # one cell of each type compared
+
+
+def test_wanted_features_of_the_known_types_are_taken_over(taught, few, tmp_path):
+    before = SyntheticCellGAN.load(taught)
+    after = SyntheticCellGAN.load(verify_bundle(adapt(taught, few, "HCL", tmp_path / "run", SHORT)).path)
+    wanted = {"nucleus_size": "large"}
+    ours, theirs = (chain.generate("monocyte", 4, wanted=wanted) for chain in (before, after))
+    assert ours.candidates == theirs.candidates
+    assert np.array_equal(ours.images, theirs.images)
+    with pytest.raises(InputError, match="No cell of the type hairy cell"):
+        after.generate("hairy_cell", wanted=wanted)

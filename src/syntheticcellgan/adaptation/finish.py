@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
@@ -16,13 +20,15 @@ from syntheticcellgan import __version__
 from syntheticcellgan.adaptation.guard import Closeness, Yardstick
 from syntheticcellgan.adaptation.pictures import read_squares
 from syntheticcellgan.adaptation.plan import GAME, TRANSLATION, Plan
-from syntheticcellgan.bundle import Bundle, mean_styles, write_bundle
+from syntheticcellgan.bundle import Bundle, add_attributes, mean_styles, write_bundle
+from syntheticcellgan.bundle_attributes import Attributes
 from syntheticcellgan.bundle_files import SUMS, read_files
 from syntheticcellgan.bundle_training import training_networks
 from syntheticcellgan.config import to_dict
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.evaluation.copies import Fingerprints
 from syntheticcellgan.evaluation.fingerprint import fingerprint, nearest, views
+from syntheticcellgan.networks.attribute_network import AttributeNetwork
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.pipeline import SyntheticCellGAN
@@ -65,7 +71,12 @@ def make_bundle(plan: Plan, out: Path, name: str, licence: str, say: Callable[[s
     samples = Image.fromarray(_samples(rounded))
     fingerprints = _fingerprints(base, training, held_out)
     players = _players(plan)
-    write_bundle(out / "bundle", chain, generator, translator, card, samples, fingerprints, players, means)
+    unfinished = out / "unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    write_bundle(unfinished, chain, generator, translator, card, samples, fingerprints, players, means)
+    if base.attributes is not None:
+        add_attributes(unfinished, _attributes(base.attributes, plan))
+    os.replace(unfinished, out / "bundle")
     return out / "bundle"
 
 
@@ -106,6 +117,16 @@ def _players(plan: Plan) -> Mapping[str, nn.Module]:
         if rows is not None:
             rows[new] = rows[near]
     return players
+
+
+def _attributes(known: Attributes, plan: Plan) -> Attributes:
+    """What the old bundle knows of its cells' features; of the new type's it knows nothing, and says so when asked."""
+    weights = known.network.state_dict()
+    rows = weights["types.weight"]
+    weights["types.weight"] = torch.cat([rows, rows[[plan.chain.cell_types.index(plan.start)]]])
+    network = AttributeNetwork(plan.chain, known.network.scores.out_features)
+    network.load_state_dict(weights)
+    return replace(known, network=network)
 
 
 def _fingerprints(base: Bundle, training: np.ndarray, held_out: np.ndarray) -> bytes | None:
