@@ -61,6 +61,13 @@ class Bundle:
         """Name on the card."""
         return str(self.card.get("name", self.path.stem))
 
+    def styles(self, noise: Tensor, types: Tensor, truncation: float) -> Tensor:
+        """noise (N, latent_size), types (N,) int64 → style vectors (N, style_size), drawn towards the type's mean where
+        `truncation` is below 1 (Karras et al. 2019, appendix B).
+        """
+        style, mean = self.generator.map(noise, types), self.style_mean[types]
+        return mean + truncation * (style - mean)
+
 
 def shipped_bundles() -> dict[str, Path]:
     """The bundles inside the package, by name."""

@@ -156,9 +156,7 @@ class _Way:
             self.shares, self.sizes = known.scores(self.latent, self.types)
 
     def style(self, noise: Tensor) -> Tensor:
-        types = self.types.expand(len(noise))
-        style, mean = self.bundle.generator.map(noise, types), self.bundle.style_mean[types]
-        return mean + self.truncation * (style - mean)
+        return self.bundle.styles(noise, self.types.expand(len(noise)), self.truncation)
 
     def outputs(self, noise: Tensor) -> Tensor:
         """What the attribute network says, (N, outputs)."""

@@ -259,9 +259,7 @@ class SyntheticCellGAN:
         sizes = [(g.latent_size,), (3, g.resolution, g.resolution), (t.noise_channels, g.resolution, g.resolution)]
         cells = [cell_of(*pair, candidate) for pair, candidate in zip(chunk, candidates, strict=True)]
         latent, grain, texture = noises(cells, sizes)
-        types = self._types(chunk)
-        style, mean = self.bundle.generator.map(latent, types), self.bundle.style_mean[types]
-        return mean + truncation * (style - mean), grain, texture
+        return self.bundle.styles(latent, self._types(chunk), truncation), grain, texture
 
     def rendered(self, style: Tensor, types: Tensor, grain: Tensor, texture: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Finished and basic images, uint8. types: (N,) int64, or shares of each type (N, K)."""

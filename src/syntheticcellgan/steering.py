@@ -109,8 +109,7 @@ class Steering:
         names = [cell_of(cell_type, seed, first + k) for k in range(TOGETHER)]
         (noise,) = noises(names, [(generator.latent_size,)])
         types = torch.full((TOGETHER,), self.bundle.chain.cell_types.index(cell_type))
-        style, mean = generator.map(noise, types), self.bundle.style_mean[types]
-        return self.known.scores(generator.latents(mean + truncation * (style - mean)), types)
+        return self.known.scores(generator.latents(self.bundle.styles(noise, types, truncation)), types)
 
 
 def cell_of(cell_type: str, seed: int, candidate: int) -> tuple[str | int, ...]:

@@ -241,12 +241,7 @@ class Studio:
             # Whoever waited for the same walk finds it made.
             if key not in self._walks:
                 images = chain.walk(*ends, WALK, manner.truncation)
-                made: dict[str, object] = {
-                    "bundle": chain.bundle.name,
-                    "bundle_id": chain.bundle.id,
-                    "truncation": manner.truncation,
-                }
-                made |= manner_of(chain)
+                made = manner_of(chain, manner.truncation)
                 files = [
                     encode_sheet(Image.fromarray(image), {**made, "between": ends, "share": k / (WALK - 1)})
                     for k, image in enumerate(images)

@@ -134,13 +134,8 @@ def checked(
 def _begin(
     chain: SyntheticCellGAN, requests: Sequence[Request], out: Path, image_format: str, truncation: float
 ) -> None:
-    record: dict[str, object] = {
-        "bundle": chain.bundle.name,
-        "bundle_id": chain.bundle.id,
-        "format": image_format,
-        "truncation": truncation,
-        "requests": [[r.cell_type, r.count, r.seed] for r in requests],
-    } | manner_of(chain)
+    record = manner_of(chain, truncation)
+    record |= {"format": image_format, "requests": [[r.cell_type, r.count, r.seed] for r in requests]}
     if not is_begun(out / RECORD, record, "another generation (other bundle or options)"):
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / RECORD, (json.dumps(record, indent=2) + "\n").encode())
@@ -179,9 +174,11 @@ def style_of(chain: SyntheticCellGAN) -> dict[str, str]:
     return {} if chain.style is None else {"style": chain.style.look.name, "style_id": chain.style.look.id}
 
 
-def manner_of(chain: SyntheticCellGAN) -> dict[str, object]:
-    """The look of the cells and the features that were wanted of them, as far as there are any."""
-    return {**style_of(chain), **({"wanted": dict(chain.wanted)} if chain.wanted else {})}
+def manner_of(chain: SyntheticCellGAN, truncation: float) -> dict[str, object]:
+    """What cells made together have in common: bundle, truncation, and their look and wanted features if there are any."""
+    made: dict[str, object] = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
+    made |= style_of(chain)
+    return made | {"wanted": dict(chain.wanted)} if chain.wanted else made
 
 
 def columns_of(chain: SyntheticCellGAN) -> tuple[str, ...]:
@@ -257,9 +254,4 @@ def _write_sheet(
             with Image.open(out / _name(r.cell_type, r.seed + i, image_format)) as image:
                 small = image.convert("RGB").resize((SHEET_SIDE, SHEET_SIDE), Image.Resampling.BOX)
             sheet.paste(small, (SHEET_SIDE * (i + 1), SHEET_SIDE * row))
-    record: dict[str, object] = {
-        "bundle": chain.bundle.name,
-        "bundle_id": chain.bundle.id,
-        "truncation": truncation,
-    } | manner_of(chain)
-    write_whole(out / "contact_sheet.png", encode_sheet(sheet, record))
+    write_whole(out / "contact_sheet.png", encode_sheet(sheet, manner_of(chain, truncation)))

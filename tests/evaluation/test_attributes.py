@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from syntheticcellgan.data.attribute_table import read_attributes
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.attributes import (
     AttributePredictors,
     compare_attributes,
     fit_attributes,
-    read_attributes,
     total_variation,
 )
 

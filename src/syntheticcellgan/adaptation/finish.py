@@ -33,6 +33,7 @@ from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.pipeline import SyntheticCellGAN
 from syntheticcellgan.training import perceptual, selection
+from syntheticcellgan.training.finish import stage_figures
 from syntheticcellgan.training.loop import load_best
 from syntheticcellgan.training.start import Start
 
@@ -159,12 +160,13 @@ def _card(
     for part, manifest in parts.items():
         counts[part][plan.cell_type] = len(manifest)
     known = base.card.get("data", {}).get("licence", "not stated")
-    of_types = f"{', '.join(base.chain.cell_types)}: {known}; {plan.cell_type}: {licence}"
-    if not base.chain.adapted:
-        data["licence"] = of_types
-    else:
-        data["licence"] = f"{known}; {plan.cell_type}: {licence}"
-    data |= {"source": f"{data.get('source', 'not stated')}; {plan.cell_type}: {few.root.name}", "counts": counts}
+    if not base.chain.adapted:  # afterwards it names its types itself
+        known = f"{', '.join(base.chain.cell_types)}: {known}"
+    data |= {
+        "source": f"{data.get('source', 'not stated')}; {plan.cell_type}: {few.root.name}",
+        "licence": f"{known}; {plan.cell_type}: {licence}",
+        "counts": counts,
+    }
     limits = [*base.card.get("limits", []), *_limits(plan, closeness, patients)]
     training = dict(base.card.get("training", {}))
     training["adaptations"] = [
@@ -183,14 +185,7 @@ def _card(
             "distances_to_known_types": {key: round(value, 4) for key, value in plan.nearest.items()},
             "machine": plan.hardware.name,
             "settings": to_dict(plan.settings),
-            "stages": {
-                stage: {
-                    "images_seen_at_best": state["images"],
-                    "minutes_at_best": round(state["seconds"] / 60, 1),
-                    "held_out_score": state["best_score"],
-                }
-                for stage, state in progress.items()
-            },
+            "stages": stage_figures(progress),
             "copies": closeness.as_dict(),
             "known_types_unchanged": unchanged,
         },
@@ -201,7 +196,7 @@ def _card(
     ):
         training[key] = sorted({*training.get(key, []), extractor})
     return {
-        **{key: value for key, value in base.card.items() if key != "attributes"},  # learnt for other latents
+        **{key: value for key, value in base.card.items() if key != "attributes"},  # come with their files
         "name": name,
         "made": datetime.now(timezone.utc).date().isoformat(),
         "software": f"syntheticcellgan {__version__}",

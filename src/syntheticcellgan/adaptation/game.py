@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +102,6 @@ class AdaptedGame:
             "generator": self.generator_optimizer.optimizer,
             "critic": self.critic_optimizer.optimizer,
         }
-        self._score: HeldOutScore | None = None
-        self._yardstick: Yardstick | None = None
 
     def set_learning_rate(self, progress: float) -> float:
         t = self.training
@@ -177,9 +175,6 @@ class AdaptedGame:
 
     def held_out_score(self) -> float:
         """Kernel distance to the copies of the held-out images; infinite while the cells are too close to training images."""
-        if self._score is None or self._yardstick is None:
-            self._score = HeldOutScore({self.place: to_tensor(self.copies[1][:SMALL])})
-            self._yardstick = Yardstick.of(*self.copies)
         made = self.samples(self.checked)
         closeness = self._yardstick.judge(to_uint8(made))
         if closeness.too_close:
@@ -190,7 +185,15 @@ class AdaptedGame:
 
     def distance(self) -> float:
         """The same distance at this state, whatever the guard says."""
-        return HeldOutScore({self.place: to_tensor(self.copies[1][:SMALL])})({self.place: self.samples(self.checked)})
+        return self._score({self.place: self.samples(self.checked)})
+
+    @cached_property
+    def _score(self) -> HeldOutScore:
+        return HeldOutScore({self.place: to_tensor(self.copies[1][:SMALL])})
+
+    @cached_property
+    def _yardstick(self) -> Yardstick:
+        return Yardstick.of(*self.copies)
 
 
 def own_parameters(network: nn.Module) -> list[nn.Parameter]:

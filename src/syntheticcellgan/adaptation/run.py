@@ -16,7 +16,7 @@ from syntheticcellgan.adaptation.finish import make_bundle
 from syntheticcellgan.adaptation.game import AdaptedGame
 from syntheticcellgan.adaptation.pictures import copies_of, encode_turned, read_squares
 from syntheticcellgan.adaptation.plan import GAME, TRANSLATION, Plan, make_plan
-from syntheticcellgan.adaptation.texture import AdaptedTranslation, FewImages
+from syntheticcellgan.adaptation.translation import AdaptedTranslation, FewImages
 from syntheticcellgan.bundle import verify_bundle
 from syntheticcellgan.bundle_files import SUMS
 from syntheticcellgan.bundle_training import read_training

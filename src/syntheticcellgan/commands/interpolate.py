@@ -86,8 +86,7 @@ def interpolate(
     chain = SyntheticCellGAN.load(bundle).steered(parse(features))
     if style is not None:
         chain = chain.in_style(style)
-    record: dict[str, object] = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
-    record |= manner_of(chain)
+    record = manner_of(chain, truncation)
     made: list[np.ndarray] = []
     if changed is not None:
         record |= {"cell_type": chain.find_type(cell_type), "seeds": [seed + k for k in range(rows)], "change": changed}

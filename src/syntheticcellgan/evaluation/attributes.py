@@ -1,7 +1,6 @@
 """Expert attributes of cells (shape of the nucleus, granules, colour of the cytoplasm …): does the synthetic set show
 them as often as the real one?
 
-    read_attributes(table) -> {file name: {attribute: value}}
     fit_attributes(features, attributes) -> AttributePredictors     # real cells only
     compare_attributes(predictors, real, real_types, synthetic, synthetic_types) -> tuple[AttributeShare, ...]
 
@@ -23,7 +22,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from syntheticcellgan.data.attribute_table import read_attributes as read_attributes
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.intervals import Interval, percentile, wilson
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from syntheticcellgan import __version__
+from syntheticcellgan.data.attribute_table import read_attributes
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation import sources as folders
-from syntheticcellgan.evaluation.attributes import read_attributes
 from syntheticcellgan.evaluation.context import SECTIONS, Settings, Study, Tell
 from syntheticcellgan.evaluation.extractors.common import Extractor
 from syntheticcellgan.evaluation.features import HEADLINE, ensure_independent, get_extractor

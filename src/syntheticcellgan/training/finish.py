@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from syntheticcellgan.training.run import Data, Run, StageName, stage_folder
 from syntheticcellgan.training.start import read_record
 
 SHOWN = 8
+S = TypeVar("S", bound=str)
 
 
 def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, fingerprints: bytes | None = None) -> Path:
@@ -86,14 +87,7 @@ def make_card(
             "machine": run.hardware.name,
             "precision": run.hardware.precision,
             "settings": to_dict(run.training),
-            "stages": {
-                stage: {
-                    "images_seen_at_best": state["images"],
-                    "minutes_at_best": round(state["seconds"] / 60, 1),
-                    "held_out_score": state["best_score"],
-                }
-                for stage, state in progress.items()
-            },
+            "stages": stage_figures(progress),
             "start": start,
             "extractors_in_losses": [perceptual.EXTRACTOR],
             "extractors_in_selection": [selection.EXTRACTOR],
@@ -104,6 +98,18 @@ def make_card(
             "Rare forms within a type are under-represented, as in the training images.",
             "Synthetic cells carry no patient's findings and prove nothing about any patient.",
         ],
+    }
+
+
+def stage_figures(progress: Mapping[S, Mapping[str, Any]]) -> dict[S, dict[str, Any]]:
+    """What the card says of each stage's best state."""
+    return {
+        stage: {
+            "images_seen_at_best": state["images"],
+            "minutes_at_best": round(state["seconds"] / 60, 1),
+            "held_out_score": state["best_score"],
+        }
+        for stage, state in progress.items()
     }
 
 
