@@ -13,10 +13,6 @@ from syntheticcellgan.errors import InputError
 Mode = Literal["typed", "basic"]
 ObjectiveName = Literal["relativistic", "wgan-gp"]
 
-BASIC_LEVEL = 0.75
-"""Mode `basic`: the blind generator's cell is blurred this far at least, so that only place, size and surroundings
-remain of it, and the translator gives nucleus and granules of the asked type."""
-
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -169,12 +165,6 @@ class ChainConfig:
     translator: TranslatorConfig = field(default_factory=TranslatorConfig)
     adapted: tuple[str, ...] = ()  # of the cell types, those with parameters of their own, learnt from few images
     adapter_rank: int = 8
-
-    @property
-    def generation_level(self) -> float:
-        """Degradation of the basic image before translation, by mode."""
-        level = self.translator.level
-        return level if self.generator.mode == "typed" else max(level, BASIC_LEVEL)
 
     @property
     def output_size(self) -> int:

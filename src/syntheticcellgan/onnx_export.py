@@ -40,7 +40,7 @@ class _Chain(nn.Module):
         super().__init__()
         self.generator, self.translator = bundle.generator, bundle.translator
         self.register_buffer("style_mean", bundle.style_mean)
-        self.register_buffer("level", torch.full((MICRO_BATCH,), bundle.chain.generation_level))
+        self.register_buffer("level", torch.full((MICRO_BATCH,), bundle.chain.translator.level))
         self.style_mean: Tensor
         self.level: Tensor
 

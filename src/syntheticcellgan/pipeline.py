@@ -264,7 +264,7 @@ class SyntheticCellGAN:
     def rendered(self, style: Tensor, types: Tensor, grain: Tensor, texture: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Finished and basic images, uint8. types: (N,) int64, or shares of each type (N, K)."""
         basic = self.bundle.generator.synthesise(style)
-        level = torch.full((MICRO_BATCH,), self.chain.generation_level)
+        level = torch.full((MICRO_BATCH,), self.chain.translator.level)
         made = self.bundle.translator(degrade(basic, level, grain), types, level, texture)
         return to_uint8(made), to_uint8(basic)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from syntheticcellgan.config import ChainConfig
 from syntheticcellgan.networks.adapter import shares_of
 from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, Up, activate, adapt_modulations, initialise
+from syntheticcellgan.networks.degradation import veil
 
 CONDITION = 64
 
@@ -20,6 +21,9 @@ class Translator(nn.Module):
     network that knows how far to trust its input mends the imperfect images of the first stage). Noise enters with the
     image, so that texture is sampled and not averaged, and once more at half the output's side: grain finer than the
     input's pixels cannot be made from noise on its grid. The output is a correction to the enlarged input.
+
+    In mode `basic` it sees a veiled cell, since the basic cell is of any type; and the means of its noise enter with the type,
+    so that a whole cell can be drawn anew, not only its grain.
     """
 
     def __init__(self, config: ChainConfig, seed: int = 2) -> None:
@@ -31,6 +35,7 @@ class Translator(nn.Module):
         self.types = TypeEmbedding(len(config.cell_types), CONDITION)
         self.level = nn.Linear(2, CONDITION)
         self.condition = nn.Linear(CONDITION, CONDITION)
+        self.whole = nn.Linear(self.coarse_noise, CONDITION) if config.generator.mode == "basic" else None
         self.stem = nn.Conv2d(3 + self.coarse_noise, w, 3, padding=1)
         self.down_half, self.down_quarter = Down(w, 2 * w), Down(2 * w, 4 * w)
         self.quarter_blocks = nn.ModuleList(Residual(4 * w, CONDITION) for _ in range(t.blocks))
@@ -62,10 +67,14 @@ class Translator(nn.Module):
             (N, 3, R·scale, R·scale), about −1 … 1.
         """
         levels = torch.stack([level, level.sqrt()], dim=1)
-        condition = activate(self.condition(activate(self.types(types) + self.level(levels))))
+        condition = self.types(types) + self.level(levels)
+        noise, fine = noise[:, : self.coarse_noise], noise[:, self.coarse_noise :]
+        if self.whole is not None:
+            basic = veil(basic)
+            condition = condition + self.whole(noise.mean(dim=(2, 3)) * (noise.shape[2] * noise.shape[3]) ** 0.5)
+        condition = activate(self.condition(activate(condition)))
         if self.adapted is not None:
             condition = torch.cat([condition, shares_of(types, self.adapted).to(condition.dtype)], dim=1)
-        noise, fine = noise[:, : self.coarse_noise], noise[:, self.coarse_noise :]
         x = torch.cat([basic, noise], dim=1).contiguous(memory_format=torch.channels_last)
         full = self.stem(x)
         half = self.down_half(activate(full))

@@ -122,7 +122,7 @@ def _samples(run: Run, generator: LowResolutionGenerator, translator: Translator
         chance = torch_generator(run.training.seed, "samples", t)
         types = torch.full((SHOWN,), t)
         basic = generator(torch.randn(SHOWN, chain.generator.latent_size, generator=chance), types)
-        level = torch.full((SHOWN,), chain.generation_level)
+        level = torch.full((SHOWN,), chain.translator.level)
         basic = degrade(basic, level, torch.randn(basic.shape, generator=chance))
         noise = torch.randn(SHOWN, chain.translator.noise_channels, *basic.shape[2:], generator=chance)
         made = shrink(translator(basic, types, level, noise), 2)  # half size: a bundle's picture is a glance
