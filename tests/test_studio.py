@@ -73,7 +73,7 @@ def test_what_is_known_about_a_cell(studio):
     assert 0 < found.distance < 1
     assert 0 <= found.nearer <= 1
     assert Image.open(io.BytesIO(found.basic)).size == (64, 64)
-    assert found.notes or 0 < found.measures["Nucleus : cell area"] < 1
+    assert found.notes or 0 < found.measures[0].value < 1
 
 
 def test_a_walk_is_made_once_and_says_that_it_is_synthetic(studio, monkeypatch):

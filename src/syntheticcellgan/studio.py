@@ -224,8 +224,8 @@ class Studio:
         """The cell's basic image, morphology and nearest training image; InputError as `cell`."""
         from syntheticcellgan.insight import look_into
 
-        own = self.cell(replace(manner, look=""), cell_type, seed)
-        return look_into(self.cell(manner, cell_type, seed), own, self._loaded[manner.bundle].fingerprints)
+        own, bundle = self.cell(replace(manner, look=""), cell_type, seed), self._loaded[manner.bundle]
+        return look_into(self.cell(manner, cell_type, seed), own, bundle.fingerprints, bundle.chain.bundle.attributes)
 
     def walk(self, manner: Manner, start: tuple[str, int], end: tuple[str, int]) -> list[bytes]:
         """The way from one cell (type, seed) to another, `WALK` PNG files; InputError as `SyntheticCellGAN.walk`."""

@@ -38,7 +38,7 @@ def test_a_session_from_the_form_to_its_results(site):
     assert "All cells are answered" in site.stranger.get(link[1]).text
     assert "12 of 12" in site.organiser.get(home).text
     results = site.organiser.get(f"{home}/results").text
-    assert "50.0 %" in results
+    assert "50.0\u00a0%" in results
     assert len(list(csv.reader(io.StringIO(site.organiser.get(f"{home}/judgements.csv").text)))) == 13
     assert json.loads(site.organiser.get(f"{home}/results.json").text)["rounds"][0]["overall"]["accuracy"]["n"] == 12
     report = site.organiser.get(f"{home}/report.html")
@@ -145,3 +145,17 @@ def test_a_walk(studio_site):
     assert studio_site.organiser.get(pictures[-1]).headers["content-type"] == "image/png"
     assert studio_site.organiser.get(pictures[0].replace("/0.png", "/99.png")).status_code == 404
     assert "seed is -1" in studio_site.organiser.get("/studio/walk?cell_type=platelet&seed=-1").text
+
+
+def test_a_bundles_page_and_the_whole_card(studio_site):
+    page = studio_site.organiser.get("/studio/bundle/0").text
+    for wanted in ("<code>scg evaluate</code>", "learnt from", "/studio?bundle=0&amp;cell_type=neutrophil"):
+        assert wanted in page, wanted
+    assert studio_site.organiser.get("/studio/bundle/0/card.md").text.startswith("# pbc-256\n")
+    assert studio_site.stranger.get("/studio/bundle/0/card.md").status_code == 403
+
+
+def test_a_refusal_shows_the_ways_on_to_the_organiser_alone(site):
+    assert 'href="/sessions"' in site.organiser.get("/nowhere").text
+    assert 'href="/sessions"' not in site.stranger.get("/nowhere").text
+    assert 'href="/sessions"' not in site.stranger.get("/").text

@@ -111,7 +111,8 @@ def test_two_readers_and_a_killed_server(tmp_path, folders):
         organiser.get_by_role("link", name="Reading sessions").click()
         organiser.get_by_role("link", name="Two readers").click()
         assert organiser.get_by_text(f"{CELLS} of {CELLS}").count() == 2
-        organiser.get_by_role("button", name="Close the session").click()
+        organiser.get_by_text("Close the session").click()
+        organiser.get_by_role("button", name="Close it now").click()
         organiser.get_by_role("link", name="Results").click()
         assert organiser.get_by_text("judgements were right").is_visible()
         assert images_shown(organiser)

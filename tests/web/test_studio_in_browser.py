@@ -35,8 +35,14 @@ def test_a_visit_to_the_studio(tmp_path, folders):
         assert [row["seed"] for row in rows] == ["40", "41", "43", "44", "45", "46", "47"]
         page.get_by_alt_text("seed 43").click()
         assert page.get_by_text("nearest training image").is_visible()
+        assert "9 of 10 real ones" in page.get_by_role("region", name="Measures").inner_text()
         page.get_by_role("link", name="Seed 44").click()
         assert page.get_by_role("heading", name="Lymphocyte, seed 44").is_visible()
+        page.get_by_label("keep this cell").uncheck()
+        page.get_by_role("link", name="To the sheet of cells").click()
+        page.get_by_text("8 made, 6 kept").wait_for()
+        assert not page.get_by_label("keep 42").is_checked()
+        page.get_by_alt_text("seed 44").click()
 
         # From this cell to another one, by the slider.
         page.get_by_label("Walk from here to").select_option("monocyte")

@@ -12,6 +12,7 @@ import click
 
 from syntheticcellgan.errors import InputError
 
+LINE_SECONDS = 5
 _SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes", "utility", "probe", "map")
 
 
@@ -139,20 +140,29 @@ def _named(entry: str) -> tuple[str, Path]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each thing that is done; a line for each where there is no terminal."""
+    """A bar for each thing that is done; where there is no terminal, a line for each and one every few seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description:30}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
+    begun: dict[str, tuple[float, int]] = {}
+    told = 0.0
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
 
         def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-                if not console.is_terminal:
-                    print(f"{what} ({total})", file=sys.stderr, flush=True)
+            nonlocal told
+            now, new = time.monotonic(), what not in tasks
+            if new:
+                tasks[what], begun[what] = bars.add_task(what, total=total), (now, done)
+            if not console.is_terminal and (new or now > told + LINE_SECONDS):
+                told = now
+                start, before = begun[what]
+                left = (now - start) / (done - before) * (total - done) if done > before else 0
+                print(
+                    f"{what}: {done} of {total}" + (f", {left:.0f} s left" if left else ""), file=sys.stderr, flush=True
+                )
             bars.update(tasks[what], completed=done, total=total)
 
         yield progress

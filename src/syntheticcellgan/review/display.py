@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def show_share(estimate: Estimate) -> str:
-    """“52.3 % (50.5 – 54.1)” or a dash."""
+    """“52.3 % (50.5 – 54.1)” or a dash; a line may break before the bracket, nowhere else."""
     if estimate.value != estimate.value:
         return "–"
-    return f"{_signed(100 * estimate.value, 1)} % ({_bounds(100 * estimate.low, 100 * estimate.high, 1)})"
+    return f"{_signed(100 * estimate.value, 1)}\u00a0% ({_bounds(100 * estimate.low, 100 * estimate.high, 1)})"
 
 
 def show_number(estimate: Estimate) -> str:
@@ -31,7 +31,7 @@ def show_p(p: float) -> str:
 
 
 def _bounds(low: float, high: float, digits: int) -> str:
-    return "no interval" if low != low else f"{_signed(low, digits)} – {_signed(high, digits)}"
+    return "no interval" if low != low else f"{_signed(low, digits)}\u00a0–\u00a0{_signed(high, digits)}"
 
 
 def _signed(value: float, digits: int = 2) -> str:

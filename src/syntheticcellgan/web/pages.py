@@ -10,11 +10,12 @@ from typing import Any
 import jinja2
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from syntheticcellgan import __version__
 from syntheticcellgan.cell_types import resolve
 from syntheticcellgan.review.display import filters
+from syntheticcellgan.web.safety import COOKIE, same
 
 STATIC = Path(__file__).parent / "static"
 
@@ -42,6 +43,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
+def ticks(text: str) -> Markup:
+    """Words between backquotes, as in Markdown, as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(Markup("<code>{}</code>").format(part) if k % 2 else part for k, part in enumerate(parts))
+
+
 def curve(points: Sequence[tuple[float, float]]) -> Markup:
     """A line without axes, 100 × 40, for the course of a loss."""
     xs, ys = [x for x, _ in points], [y for _, y in points]
@@ -55,7 +62,7 @@ def curve(points: Sequence[tuple[float, float]]) -> Markup:
 
 
 _environment.filters.update(
-    filters(), note_of=lambda name: resolve(name).note, moment=moment, duration=duration, curve=curve
+    filters(), note_of=lambda name: resolve(name).note, moment=moment, duration=duration, curve=curve, ticks=ticks
 )
 _environment.tests["in_error"] = lambda line: line.startswith("Error: ")
 _environment.globals.update(version=__version__)
@@ -67,7 +74,8 @@ def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
 
 
 def problem(request: Request, sentence: str, status: int) -> HTMLResponse:
-    """A page with one sentence; its way back leads a reader to his session, never to the organiser's pages."""
+    """A page with one sentence; a reader's way back leads to the session, never to the organiser's pages."""
     parts = request.scope["path"].split("/")  # the address as a whole need not be readable
     home = "/".join(parts[:3]) if len(parts) > 3 and parts[1] == "read" and status != 404 else None
-    return page("problem.html", status, sentence=sentence, home=home)
+    organiser = same(request.cookies.get(COOKIE), request.app.state.room.keys.cookie)
+    return page("problem.html", status, sentence=sentence, home=home, organiser=organiser)

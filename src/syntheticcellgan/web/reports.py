@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +28,8 @@ from syntheticcellgan.web.runs import (
 )
 
 router = APIRouter(prefix="/reports", dependencies=[Depends(check_organiser)])
+
+_STEP = re.compile(r"(.+): (\d+) of (\d+)(?:, (\d+) s left)?")
 
 APART = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """The policy of a whole report, which carries its own styles: it runs no script, belongs to no origin, reaches nothing."""
@@ -119,7 +123,16 @@ def _look(request: Request, name: str, template: str) -> HTMLResponse:
     work = work_of(request)
     entry = entry_of(work.reports(), name)
     said = work.jobs.said(name) if entry.job else []
-    return show(request, template, entry=entry, said=said, report=_report(entry))
+    return show(request, template, entry=entry, said=said, step=_step(said), report=_report(entry))
+
+
+def _step(said: Sequence[str]) -> tuple[str, int, int, int | None] | None:
+    """What a running evaluation is at: what, how many of how many, seconds left of this step."""
+    found = [match for line in said if (match := _STEP.fullmatch(line))]
+    if not found:
+        return None
+    what, done, total, left = found[-1].groups()
+    return what, int(done), int(total), None if left is None else int(left)
 
 
 def _report(entry: Entry) -> dict[str, Any] | None:

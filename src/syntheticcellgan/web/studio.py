@@ -197,6 +197,14 @@ def show_bundle(request: Request, bundle: int) -> HTMLResponse:
     return page("bundle.html", card=card, bundle=bundle, made_by=studio.chain(bundle).bundle)
 
 
+@router.get("/bundle/{bundle}/card.md")
+def whole_card(request: Request, bundle: int) -> Response:
+    """The card as text, all of it."""
+    from syntheticcellgan.card import render_card
+
+    return Response(render_card(studio_of(request).card(bundle)), media_type="text/plain; charset=utf-8")
+
+
 @router.get("/bundle/{bundle}/samples.png")
 def samples(request: Request, bundle: int) -> Response:
     content = studio_of(request).samples(bundle)
