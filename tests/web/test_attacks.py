@@ -233,3 +233,13 @@ def test_html_and_paths_in_names_stay_text(site, folders, tmp_path):
     page = site.organiser.get(told.headers["location"]).text
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_html_in_type_names_stays_text(studio_site, folders):
+    picture = next(folders[0].rglob("*.png")).read_bytes()
+    names = ("cells/<img src=x onerror=alert(1)>/a.png", "cells/platelet/one more.png")
+    sent = {"data": ("x.zip", archive(folders[0], extra=[(name, picture) for name in names]))}
+    page = studio_site.organiser.post("/studio/balance", data={"csrf": studio_site.keys.csrf, "bundle": 0}, files=sent)
+    assert page.status_code == 200, page.text
+    assert ">img src x onerror alert 1<" in page.text
+    assert "<img" not in page.text
