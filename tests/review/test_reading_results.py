@@ -122,7 +122,7 @@ def test_report_is_complete_and_escaped(answered):
     figures = json.loads(to_json(results))
     overall = figures["rounds"][0]["overall"]["accuracy"]
     assert overall["n"] == 54
-    assert f"{100 * overall['value']:.1f} %" in page
+    assert f"{100 * overall['value']:.1f}\u00a0%" in page
 
 
 def test_the_last_answer_before_closing_is_the_one_that_counts(answered):
