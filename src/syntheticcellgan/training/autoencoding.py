@@ -93,7 +93,7 @@ class AutoencoderStage:
         losses = {"critic": loss.item()}
         interval = self.training.penalty_interval
         if index % interval == 0:
-            penalty = self.objective.penalty(lambda x: self.critic(x, types)[0], real, made, torch.empty(0))
+            penalty = self.objective.penalty(lambda x: self.critic.module(x, types)[0], real, made, torch.empty(0))
             losses["penalty"] = penalty.item()
             loss = loss + interval * penalty
         self.critic_optimizer.zero_grad()

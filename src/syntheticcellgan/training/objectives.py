@@ -31,7 +31,11 @@ class Objective(Protocol):
         """The same values → scalar that the generator minimises; `real` carries no gradient."""
 
     def penalty(self, critic: CriticFunction, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-        """Gradient penalty, scalar; images (N, 3, H, W), mix (N, 1, 1, 1) uniform in [0, 1]."""
+        """Gradient penalty, scalar; images (N, 3, H, W), mix (N, 1, 1, 1) uniform in [0, 1].
+
+        `critic` is the bare module, not what Fabric wraps: it is differentiated twice, in float32, whatever the precision of
+        the rest, and Fabric forbids any backward pass but its own through a module of mixed precision.
+        """
 
 
 class Relativistic:

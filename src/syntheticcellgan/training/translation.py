@@ -114,7 +114,7 @@ class TranslationStage:
         interval = 1 if self.objective.every_step_penalty else t.penalty_interval
         if index % interval == 0:
             mix = self.fabric.to_device(torch.rand(self.batch, 1, 1, 1, generator=chance))
-            penalty = self.objective.penalty(lambda x: self.critic(x, types)[0], real, made.detach(), mix)
+            penalty = self.objective.penalty(lambda x: self.critic.module(x, types)[0], real, made.detach(), mix)
             losses["penalty"] = penalty.item()
             loss = loss + interval * penalty
         self.critic_optimizer.zero_grad()
