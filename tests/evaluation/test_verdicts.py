@@ -122,3 +122,10 @@ def test_the_headline_judge_decides_where_judges_differ():
     rows = [mean(1.5, 1.2), other, SEEN]
     assert verdicts(rows, CLEAN)[1].answer == "with care"
     assert other not in headline(rows)
+
+
+def test_what_was_not_measured_says_why():
+    sections = {**CLEAN, "utility": Section(refused={"utility": "Each type needs 30 real cells or more."})}
+    for verdict in verdicts([], sections):
+        if verdict.use in ("augmentation", "replacement"):
+            assert verdict.reasons == ("Utility was not measured.", "Each type needs 30 real cells or more.")

@@ -122,11 +122,13 @@ def test_a_run_from_a_bundle_of_other_types_makes_a_bundle(bundle, drawn_cells, 
     short = [f"--set={stage}.{setting}" for stage in STAGES for setting in ("kimg=0.008", "batch=4")]
     arguments = ["train", str(drawn_cells), "--out", str(out), "--start-from", str(folder), *short]
     arguments += ["--set=translation.paired_kimg=0.004", "--set=translation.crop=64", "--threads", "1"]
+    arguments += ["--licence", "CC0", "--attribution", "Credit: one.", "--attribution", "Changes: none."]
     assert main(arguments) == 0, capsys.readouterr().err
     made = load_bundle(out / "bundle")
     assert made.chain.cell_types == ("lymphocyte", "monocyte", "platelet")
     assert made.chain.generator == CHAIN.generator
     assert made.card["training"]["start"]["id"] == load_bundle(folder).id
+    assert "- Licence of the training images: CC0\n- Credit: one.\n- Changes: none.\n" in render_card(made.card)
     assert made.card["training"]["settings"]["low_resolution"]["label_fade_kimg"] == 0
     with pytest.raises(SystemExit, match="2"):
         main(arguments[:6])  # the same folder with other settings

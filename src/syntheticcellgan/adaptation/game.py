@@ -121,7 +121,9 @@ class AdaptedGame:
         loss = self.objective.critic_loss(real_value, fake_value)
         losses = {"critic": loss.item(), "augmentation": self.caution.augmentation.item()}
         if index % self.training.penalty_interval == 0:
-            penalty = self.objective.penalty(lambda x: self.critic.module(x, types), shown, fake.detach(), torch.empty(0))
+            penalty = self.objective.penalty(
+                lambda x: self.critic.module(x, types), shown, fake.detach(), torch.empty(0)
+            )
             losses["penalty"] = penalty.item()
             loss = loss + self.training.penalty_interval * penalty
         self.critic_optimizer.zero_grad()

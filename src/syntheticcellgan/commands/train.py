@@ -53,6 +53,9 @@ if TYPE_CHECKING:
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs, or CPU processes.")
 @click.option("--name", help="Name of the bundle. [name of the data folder]")
 @click.option("--licence", default="not stated", help="Licence of the training images, for the card.")
+@click.option(
+    "--attribution", multiple=True, metavar="TEXT", help="Whom the card must credit for the images; can be repeated."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would happen, how long and how much memory; write nothing.")
 def train(
     data: Path,
@@ -62,6 +65,7 @@ def train(
     devices: int,
     name: str | None,
     licence: str,
+    attribution: tuple[str, ...],
     dry_run: bool,
     **options: Any,
 ) -> None:
@@ -94,7 +98,8 @@ def train(
     if runs.finished(run, out):
         from syntheticcellgan.training.finish import make_bundle
 
-        bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence, _fingerprints(prepared, out))
+        fingerprints = _fingerprints(prepared, out)
+        bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence, fingerprints, attribution)
         _attributes(prepared, bundle)
         place = shlex.quote(str(bundle))
         click.echo(f"The bundle is {bundle}. Try: scg generate {place} --all --count 16 --out cells")

@@ -40,13 +40,13 @@ class Verdict:
 
 def verdicts(rows: Sequence[Row], sections: Mapping[str, Section]) -> tuple[Verdict, ...]:
     """For augmentation, teaching, replacing real cells in training, and sharing instead of real images."""
-    return _augmentation(rows), _teaching(rows, sections), _replacement(rows), _sharing(sections)
+    return _augmentation(rows, sections), _teaching(rows, sections), _replacement(rows, sections), _sharing(sections)
 
 
-def _augmentation(rows: Sequence[Row]) -> Verdict:
+def _augmentation(rows: Sequence[Row], sections: Mapping[str, Section]) -> Verdict:
     both = find(rows, "balanced_accuracy_ratio", detail=f"both → {HELD_OUT}")
     if not both:
-        return Verdict("augmentation", "unknown", ("Utility was not measured.",))
+        return Verdict("augmentation", "unknown", _unmeasured(sections))
     reasons = [
         f"Trained on real and synthetic cells together, the {row.by.split(',')[0]} reaches {_interval(row)} of what it "
         f"reaches with real cells alone (n = {row.n})."
@@ -61,6 +61,12 @@ def _augmentation(rows: Sequence[Row]) -> Verdict:
     if gains:
         return Verdict("augmentation", "yes", (gains[0], *reasons, *gains[1:]))
     return Verdict("augmentation", "with care", ("Synthetic cells do no harm, but no benefit was shown.", *reasons))
+
+
+def _unmeasured(sections: Mapping[str, Section]) -> tuple[str, ...]:
+    """That there is no utility, and why: the first reason of those that its section gave."""
+    refused = sections["utility"].refused.values() if "utility" in sections else ()
+    return ("Utility was not measured.", *list(refused)[:1])
 
 
 def _gains(rows: Sequence[Row]) -> list[str]:
@@ -112,11 +118,11 @@ def _teaching(rows: Sequence[Row], sections: Mapping[str, Section]) -> Verdict:
     )
 
 
-def _replacement(rows: Sequence[Row]) -> Verdict:
+def _replacement(rows: Sequence[Row], sections: Mapping[str, Section]) -> Verdict:
     found = find(rows, "balanced_accuracy_ratio", detail=f"synthetic → {HELD_OUT}")
     known = sorted((row for row in found if row.value is not None), key=lambda row: row.value or 0.0)
     if not known:
-        return Verdict("replacement", "unknown", ("Utility was not measured.",))
+        return Verdict("replacement", "unknown", _unmeasured(sections))
     reasons = tuple(
         f"Trained on synthetic cells only, the {row.by.split(',')[0]} reaches {_interval(row)} of what real cells teach it "
         f"(n = {row.n})."

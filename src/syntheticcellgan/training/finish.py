@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,10 +30,19 @@ SHOWN = 8
 S = TypeVar("S", bound=str)
 
 
-def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, fingerprints: bytes | None = None) -> Path:
+def make_bundle(
+    run: Run,
+    data: Data,
+    out: Path,
+    name: str,
+    licence: str,
+    fingerprints: bytes | None = None,
+    attribution: Sequence[str] = (),
+) -> Path:
     """Write the best averaged networks of a finished run as the bundle `out`/bundle.
 
     A bundle that is there already is verified and left alone. fingerprints: of the training images, for the copy check.
+    attribution: whom the card credits for the training images, a sentence each.
 
     Returns:
         The bundle's folder.
@@ -54,7 +63,7 @@ def make_bundle(run: Run, data: Data, out: Path, name: str, licence: str, finger
     }
     progress = {name: load_best(stage_folder(out, name), networks) for name, networks in modules.items()}
     samples = Image.fromarray(_samples(run, generator, translator))
-    card = make_card(run, data, progress, name, licence, read_record(out))
+    card = make_card(run, data, progress, name, licence, read_record(out), attribution)
     write_bundle(folder, run.chain, generator, translator, card, samples, fingerprints, players)
     return folder
 
@@ -66,6 +75,7 @@ def make_card(
     name: str,
     licence: str,
     start: Mapping[str, Any] | None = None,
+    attribution: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What a user must know before trusting the bundle; figures of quality are added by an evaluation.
 
@@ -79,6 +89,7 @@ def make_card(
         "data": {
             "source": Path(run.data).name,
             "licence": licence,
+            "attribution": list(attribution),
             "split_by": data.split.unit,
             "split_seed": data.split.seed,
             "counts": {part: data.part(part).counts for part in ("train", "validation", "test")},

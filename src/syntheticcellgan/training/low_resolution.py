@@ -92,7 +92,9 @@ class LowResolutionStage:
         interval = 1 if self.objective.every_step_penalty else self.training.penalty_interval
         if index % interval == 0:
             mix = self.fabric.to_device(torch.rand(self.batch, 1, 1, 1, generator=chance))
-            penalty = self.objective.penalty(lambda x: self.critic.module(x, types, strength), shown, fake.detach(), mix)
+            penalty = self.objective.penalty(
+                lambda x: self.critic.module(x, types, strength), shown, fake.detach(), mix
+            )
             losses["penalty"] = penalty.item()
             loss = loss + interval * penalty
         self.critic_optimizer.zero_grad()
