@@ -18,6 +18,11 @@ torch.set_num_threads(1)
 DRAWN_TYPES = {"lymphocyte": (90, 40), "monocyte": (110, 70), "platelet": (30, 8)}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a browser first: they take longest, and the workers shall end together."""
+    items.sort(key=lambda item: "browser" not in item.path.name)
+
+
 @pytest.fixture(scope="session")
 def drawn_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder data set of three types with 16 drawn cells each."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from glob import glob
@@ -106,21 +107,17 @@ def test_parallel_readers_lose_nothing(database, session_id):
 
 
 @pytest.fixture(scope="module")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of a server of our own, in a temporary folder, gone afterwards."""
     pytest.importorskip("psycopg", reason="the extra `postgresql` is not installed")
     found = sorted(glob("/usr/lib/postgresql/*/bin/initdb")) or [p for p in [shutil.which("initdb")] if p]
     if not found:
         pytest.skip("Debian's package postgresql is not installed")
     programs = Path(found[-1]).parent
-    folder = tmp_path_factory.mktemp("pg")
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
     account = {}
     if os.geteuid() == 0:  # the server refuses to run as root
         account = {"user": "postgres", "group": "postgres"}
-        for place in (folder, *folder.parents):
-            if place.stat().st_uid == 0 and place.is_relative_to(tmp_path_factory.getbasetemp()):
-                place.chmod(0o755)
-        tmp_path_factory.getbasetemp().parent.chmod(0o755)
         shutil.chown(folder, "postgres")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,6 +134,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     finally:
         run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+        shutil.rmtree(folder)
 
 
 def test_a_reading_room_on_postgresql(postgresql, cells, tmp_path):
