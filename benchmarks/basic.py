@@ -31,7 +31,7 @@ from syntheticcellgan.evaluation.classifiers import SIDE, ConvNet, Labelled, Lin
 from syntheticcellgan.evaluation.features import Extractor, ensure_independent, features_of, get_extractor
 from syntheticcellgan.evaluation.intervals import wilson
 from syntheticcellgan.evaluation.report.titles import percent
-from syntheticcellgan.networks.degradation import degrade
+from syntheticcellgan.networks.degradation import cloud, degrade, nearness, veil
 from syntheticcellgan.noise import noises
 from syntheticcellgan.pipeline import MICRO_BATCH
 from syntheticcellgan.pixels import to_uint8
@@ -56,8 +56,8 @@ def turned(chain: SyntheticCellGAN, seed: int) -> tuple[np.ndarray, np.ndarray, 
     seen = degrade(
         chain.bundle.generator.synthesise(style), torch.full((MICRO_BATCH,), chain.chain.translator.level), grain
     )
-    grey = to_uint8(seen.mean(dim=1, keepdim=True).expand_as(seen))
-    return basic[0], grey[0], np.concatenate(made)[: len(chain.cell_types)]
+    veiled = to_uint8(veil(seen, nearness(seen), cloud(seen)))
+    return basic[0], veiled[0], np.concatenate(made)[: len(chain.cell_types)]
 
 
 def picture(rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]], names: tuple[str, ...]) -> Image.Image:
@@ -67,8 +67,8 @@ def picture(rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]], names: tuple[
     draw = ImageDraw.Draw(sheet)
     for i, name in enumerate((*columns[0], *columns[1])):
         draw.text((i * THUMB + 8 * (i > 1) + 4, 4), name, fill="black")
-    for r, (basic, grey, made) in enumerate(rows):
-        for i, image in enumerate((basic, grey, *made)):
+    for r, (basic, veiled, made) in enumerate(rows):
+        for i, image in enumerate((basic, veiled, *made)):
             small = Image.fromarray(image).resize((THUMB, THUMB), Image.Resampling.LANCZOS)
             sheet.paste(small, (i * THUMB + 8 * (i > 1), LABEL + r * THUMB))
     return sheet

@@ -8,8 +8,9 @@ from torch import Tensor
 
 BLUR = 6.0  # standard deviation of the blur at level 1, pixels at the basic image's scale
 GRAIN = 0.25  # standard deviation of the noise at level 1, on the −1 … 1 scale
-RADIUS = 12
-NEAR, CLOUD = 2.5, 3.5  # pixels: how far beyond nuclei a veil reaches, and how far it blurs
+REACH = 6.0, 10.0  # pixels: how far a veil reaches beyond nuclei; at random between the two in training
+SPECK, CLOUD = 1.5, 3.5  # pixels: what is smaller is no nucleus; how far a veiled cell is blurred
+RADIUS = 25
 
 
 def degrade(basic: Tensor, level: Tensor, noise: Tensor) -> Tensor:
@@ -38,42 +39,53 @@ def _blur(image: Tensor, sigma: Tensor) -> Tensor:
     return F.conv2d(x, kernel[:, None, :, None], groups=n * c).reshape(n, c, height, width)
 
 
-def veil(basic: Tensor) -> Tensor:
-    """Hides what a basic cell is of: no colours, and nuclei and what lies near them are a soft cloud. Surroundings stay sharp.
+def nearness(basic: Tensor, reach: Tensor | None = None) -> Tensor:
+    """How far each place belongs to a cell: 1 on nuclei and within about 1.6 times the reach around them, 0 far away.
 
     Args:
         basic: (N, 3, R, R), −1 … 1. What is purple, with more blue than green, counts as nucleus.
+        reach: (N,), pixels, 6 to 10; None: 6, a rim of cytoplasm.
 
     Returns:
-        (N, 3, R, R), its three colours equal.
+        (N, 1, R, R), 0 … 1.
     """
+    tint = basic[:, 2:] - basic[:, 1:2]
+    purple = ((_blur(tint, tint.new_full((len(tint),), SPECK)) - 0.12) / 0.2).clamp(0, 1)
+    reach = tint.new_full((len(tint),), REACH[0]) if reach is None else reach
+    return (20 * _blur(purple, reach)).clamp_max(1)
+
+
+def cloud(basic: Tensor) -> Tensor:
+    """A basic cell without colours and edges: (N, 3, R, R) → (N, 1, R, R)."""
     grey = basic.mean(dim=1, keepdim=True)
-    purple = ((basic[:, 2:] - basic[:, 1:2]) / 0.2 - 0.6).clamp(0, 1)
-    near = (3 * _blur(purple, grey.new_full((len(grey),), NEAR))).clamp_max(1)
-    return grey.lerp(_blur(grey, grey.new_full((len(grey),), CLOUD)), near).expand_as(basic)
+    return _blur(grey, grey.new_full((len(grey),), CLOUD))
 
 
-def disguise(basic: Tensor, strength: Tensor, exponent: Tensor) -> Tensor:
+def veil(basic: Tensor, near: Tensor, instead: Tensor) -> Tensor:
+    """Hides what a basic cell is of: `instead` (N, 1, R, R) stands where the cell is `near`; surroundings stay as they are."""
+    return basic.lerp(instead.expand_as(basic), near)
+
+
+def disguise(seen: Tensor, strength: Tensor, exponent: Tensor) -> Tensor:
     """Changes how dark what lies before the background is, from place to place, and with it how far it seems to reach.
 
-    A translator that learns from disguised cells finds that their darkness and extent say little, and takes these from the
+    A translator that learns from disguised clouds finds that their darkness and extent say little, and takes these from the
     type that it is asked for.
 
     Args:
-        basic: (N, 3, R, R), −1 … 1.
+        seen: (N, 1, R, R), −1 … 1.
         strength, exponent: (N, 1, r, r), standard normal, enlarged smoothly to the image's side.
 
     Returns:
-        (N, 3, R, R), of the same tints.
+        (N, 1, R, R).
     """
-    grey = basic.mean(dim=1, keepdim=True)
-    dark = (1 - grey) / 2
+    dark = (1 - seen) / 2
     background = dark.flatten(1).quantile(0.1, dim=1)[:, None, None, None]
     strength, exponent = (
-        F.interpolate(x, size=basic.shape[2:], mode="bilinear", align_corners=True) for x in (strength, exponent)
+        F.interpolate(x, size=seen.shape[2:], mode="bilinear", align_corners=True) for x in (strength, exponent)
     )
     relief = (dark - background).clamp(1e-4, 1) ** (0.5 * exponent).exp() * (0.35 * strength).exp()
-    return basic - grey + 1 - 2 * (background + relief).clamp_max(1)
+    return 1 - 2 * (background + relief).clamp_max(1)
 
 
 def shrink(image: Tensor, scale: int) -> Tensor:

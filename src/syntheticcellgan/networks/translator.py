@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from syntheticcellgan.config import ChainConfig
 from syntheticcellgan.networks.adapter import shares_of
 from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, Up, activate, adapt_modulations, initialise
-from syntheticcellgan.networks.degradation import veil
+from syntheticcellgan.networks.degradation import cloud, nearness, veil
 
 CONDITION = 64
 
@@ -50,6 +50,8 @@ class Translator(nn.Module):
         # full resolution is never computed on, and native pixels are finer than the optics resolve.
         self.image = nn.Conv2d(w, 12, 3, padding=1)
         self.image.initial_gain = 0.1  # type: ignore[assignment]
+        if self.whole is not None:
+            self.whole.initial_gain = 0.1  # type: ignore[assignment]  # more of it, and each image has wild colours of its own
         initialise(self, torch.Generator().manual_seed(seed))
         self.adapted = config if config.adapted else None
         adapt_modulations(self, config, seed + 100)
@@ -70,7 +72,7 @@ class Translator(nn.Module):
         condition = self.types(types) + self.level(levels)
         noise, fine = noise[:, : self.coarse_noise], noise[:, self.coarse_noise :]
         if self.whole is not None:
-            basic = veil(basic)
+            basic = veil(basic, nearness(basic), cloud(basic))
             condition = condition + self.whole(noise.mean(dim=(2, 3)) * (noise.shape[2] * noise.shape[3]) ** 0.5)
         condition = activate(self.condition(activate(condition)))
         if self.adapted is not None:

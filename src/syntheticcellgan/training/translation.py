@@ -5,8 +5,8 @@ Phase one is paired: a real image, made small and either degraded to a random le
 low-resolution generator, so that training sees what generation will feed it.
 
 Paired images are translated twice, with two draws of noise, and judged as samples (`texture.energy_score`): whatever the basic
-image leaves open shall vary as it does among real cells, and not be averaged away. In mode `basic`, where it leaves almost all
-open, nothing is compared plainly: the basic image is disguised, and colours are scored as samples too.
+image leaves open shall vary as it does among real cells, and not be averaged away. In mode `basic` the cell is veiled further
+than in generation, its cloud disguised, and its colours are scored as samples too; plainly compared are the surroundings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from syntheticcellgan.config import ChainConfig, TranslationTraining
 from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
-from syntheticcellgan.networks.degradation import degrade, disguise, shrink
+from syntheticcellgan.networks.degradation import REACH, cloud, degrade, disguise, nearness, shrink, veil
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training.ema import Ema
@@ -104,6 +104,10 @@ class TranslationStage:
         paired = self.batch if phase_one else self.batch - max(round(t.generated * self.batch), 1)
         basic, level = self._basic(real, types, paired, chance)
         degraded = degrade(basic, level, self._noise(basic.shape, chance))
+        near = self._near(degraded, chance) if self.blind else None
+        if near is not None:
+            fields = (self._noise((self.batch, 1, 5, 5), chance) for _ in range(2))
+            degraded = veil(degraded, near, disguise(cloud(degraded), *fields))
         noise = self._noise((self.batch, self.chain.translator.noise_channels, *basic.shape[2:]), chance)
         made = self.translator(degraded, types, level, noise)
 
@@ -134,15 +138,17 @@ class TranslationStage:
             "perceptual": t.perceptual_weight * perceptual,
             "texture": t.texture_weight * texture,
         }
-        if self.blind:
-            coarse = (shrink(x, self.scale) for x in (made[seen], again, real[seen]))
-            parts["pixel"] = t.pixel_weight * energy_score(*coarse)
+        distance = shrink(made[:paired], self.scale) - shrink(real[:paired], self.scale)
+        if near is not None:
+            coarse = (near[seen] * shrink(x, self.scale) for x in (made[seen], again, real[seen]))
+            around = ((1 - near[:paired]) * distance).abs().mean()
+            parts["pixel"] = t.pixel_weight * (energy_score(*coarse) + around)
         else:
-            distance = shrink(made[:paired], self.scale) - shrink(real[:paired], self.scale)
             parts["pixel"] = t.pixel_weight * distance.abs().mean()
             parts["matching"] = t.matching_weight * _feature_distance(made_features, real_features, paired)
         if paired < self.batch:
-            parts["consistency"] = t.consistency_weight * self._inconsistency(made[paired:], basic[paired:])
+            far = 1.0 if near is None else 1 - near[paired:]
+            parts["consistency"] = t.consistency_weight * self._inconsistency(made[paired:], basic[paired:], far)
         losses |= {name: part.item() for name, part in parts.items()}
         self.translator_optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(parts.values())).sum())
@@ -163,11 +169,12 @@ class TranslationStage:
         copied = self.autoencoder.decoder(latent + LATENT_NOISE * self._noise(latent.shape, chance))
         generated = self._generated(types[paired:], basic.shape[-1], chance) if paired < self.batch else basic[:0]
         level[shrunken:] = self.chain.translator.level
-        basic = torch.cat([basic[:shrunken], copied])
-        if self.blind:
-            fields = (self._noise((paired, 1, 5, 5), chance) for _ in range(2))
-            basic = disguise(basic, *fields)
-        return torch.cat([basic, generated]), self.fabric.to_device(level)
+        return torch.cat([basic[:shrunken], copied, generated]), self.fabric.to_device(level)
+
+    def _near(self, degraded: Tensor, chance: torch.Generator) -> Tensor:
+        """Where the veil lies: of a reach by chance, so that its size says little about the cell's."""
+        reach = self.fabric.to_device(torch.rand(len(degraded), generator=chance))
+        return nearness(degraded, REACH[0] + (REACH[1] - REACH[0]) * reach)
 
     def _noise(self, shape: tuple[int, ...] | torch.Size, chance: torch.Generator) -> Tensor:
         noise: Tensor = self.fabric.to_device(torch.randn(shape, generator=chance))
@@ -182,14 +189,13 @@ class TranslationStage:
         y, x = torch.randint(0, images.shape[-1] - side + 1, (2,), generator=chance).tolist()
         return images[:, :, y : y + side, x : x + side]
 
-    def _inconsistency(self, made: Tensor, basic: Tensor) -> Tensor:
+    def _inconsistency(self, made: Tensor, basic: Tensor, where: Tensor | float) -> Tensor:
         """Distance between the finished cell made small again and the basic one, both coarse.
 
-        Finer than that the basic cell is soft, and edges would be dissolved to match it. Coarser still, and without colour, in
-        mode `basic`, where the cell must be free to become one of the asked type.
+        Finer than that the basic cell is soft, and edges would be dissolved to match it. where: (N, 1, R, R) weights; in mode
+        `basic` the cell, which must be free to become one of the asked type, has none.
         """
-        difference = F.avg_pool2d(shrink(made, self.scale) - basic, 16 if self.blind else 4)
-        return (difference.mean(dim=1) if self.blind else difference).abs().mean()
+        return F.avg_pool2d(where * (shrink(made, self.scale) - basic), 4).abs().mean()
 
     @torch.no_grad()
     def samples(self, cell_type: int, real: Tensor) -> tuple[Tensor, Tensor]:
