@@ -21,6 +21,7 @@ from syntheticcellgan.training import checkpoint
 from syntheticcellgan.training.augment import recolour, shift_and_hide, symmetry
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
+from syntheticcellgan.training.images import FolderImages
 from syntheticcellgan.training.loop import learning_rate_factor
 
 
@@ -183,8 +184,8 @@ def test_learning_rate_falls_to_a_twentieth():
 def test_feed_is_balanced_and_determined_by_the_step(drawn_cells, tmp_path):
     manifest = read_manifest(drawn_cells)
     few = manifest.select([i for i, r in enumerate(manifest.records) if r.cell_type != "platelet" or i % 8 == 0])
-    feed = Feed(few, few.cell_types, 32, 0, tmp_path)
-    again = Feed(few, few.cell_types, 32, 0, tmp_path)
+    feed = Feed(FolderImages(few), few.cell_types, 32, 0, tmp_path)
+    again = Feed(FolderImages(few), few.cell_types, 32, 0, tmp_path)
     types = torch.cat([feed.batch("s", step, 32)[1] for step in range(20)])
     assert all(150 < n < 280 for n in types.bincount().tolist())
     images, _ = feed.batch("s", 7, 8)
@@ -197,7 +198,7 @@ def test_feed_is_balanced_and_determined_by_the_step(drawn_cells, tmp_path):
 
 def test_first_images_of_a_type_are_padded_with_white(drawn_cells):
     manifest = read_manifest(drawn_cells)
-    feed = Feed(manifest.select([0]), manifest.cell_types, 32, 0, None)
+    feed = Feed(FolderImages(manifest.select([0])), manifest.cell_types, 32, 0, None)
     shown = feed.first(0, 3)
     assert shown.shape == (3, 3, 32, 32)
     assert not (shown[0] == 1).all()
@@ -248,7 +249,7 @@ def test_a_full_disk_while_images_are_prepared_ends_with_a_sentence(drawn_cells,
     manifest = read_manifest(drawn_cells)
     monkeypatch.setattr("syntheticcellgan.training.feed.open", lambda *_: open("/dev/full", "wb"), raising=False)  # noqa: SIM115
     with pytest.raises(ScgError, match="No space left"):
-        Feed(manifest, manifest.cell_types, 32, 0, tmp_path)
+        Feed(FolderImages(manifest), manifest.cell_types, 32, 0, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

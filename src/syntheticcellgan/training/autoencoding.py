@@ -25,7 +25,7 @@ from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import Relativistic
 from syntheticcellgan.training.perceptual import Perceptual
-from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.randomness import Process, torch_generator
 
 SHOWN = 6
 SPREAD = 0.23  # of the side: standard deviation of the weight around the middle
@@ -42,6 +42,7 @@ class AutoencoderStage:
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
+        self.process = Process(fabric.global_rank, fabric.world_size)
         self.batch = training.batch
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 8, self.batch)
@@ -67,7 +68,7 @@ class AutoencoderStage:
     def step(self, index: int) -> dict[str, float]:
         rank, t = self.fabric.global_rank, self.training
         chance = torch_generator(self.seed, self.name, index, rank)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, rank))
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
         made = self.network(real, self._noise(len(real), chance))
         parts = {
             "pixel": ((made - real).abs() * self.weight).mean(),

@@ -21,7 +21,7 @@ from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import get_objective
-from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.randomness import Process, torch_generator
 from syntheticcellgan.training.selection import HeldOutScore
 
 SCORED = 32  # synthetic images per type for the held-out score
@@ -46,6 +46,7 @@ class LowResolutionStage:
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
+        self.process = Process(fabric.global_rank, fabric.world_size)
         self.batch = training.batch
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 16, self.batch)
@@ -73,7 +74,7 @@ class LowResolutionStage:
 
     def step(self, index: int) -> dict[str, float]:
         chance = torch_generator(self.seed, "low-resolution", index, self.fabric.global_rank)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank))
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
         fade = self.training.label_fade_kimg * 1000
         strength = min(index * self.batch / fade, 1.0) if fade else 1.0
         losses: dict[str, float] = {}
@@ -92,7 +93,9 @@ class LowResolutionStage:
         interval = 1 if self.objective.every_step_penalty else self.training.penalty_interval
         if index % interval == 0:
             mix = self.fabric.to_device(torch.rand(self.batch, 1, 1, 1, generator=chance))
-            penalty = self.objective.penalty(lambda x: self.critic.module(x, types, strength), shown, fake.detach(), mix)
+            penalty = self.objective.penalty(
+                lambda x: self.critic.module(x, types, strength), shown, fake.detach(), mix
+            )
             losses["penalty"] = penalty.item()
             loss = loss + interval * penalty
         self.critic_optimizer.zero_grad()

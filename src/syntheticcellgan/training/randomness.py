@@ -1,11 +1,29 @@
-"""All chance in training is a function of (seed, stage, step, rank): a resumed run draws what the undisturbed one drew."""
+"""All chance in training is a function of (seed, stage, step, image): a resumed run draws what the undisturbed one drew."""
 
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+
+@dataclass(frozen=True)
+class Process:
+    """The `rank`-th of `count` processes that share each batch."""
+
+    rank: int = 0
+    count: int = 1
+
+    def of(self, images: int) -> slice:
+        """Which images of the whole batch are its own, `images` of them: every `count`-th, so that what a step does with the
+        first or the last part of a batch is shared alike.
+        """
+        return slice(self.rank, images * self.count, self.count)
+
+
+ALONE = Process()
 
 
 def numpy_generator(seed: int, *names: str | int) -> np.random.Generator:

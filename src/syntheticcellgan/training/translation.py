@@ -32,7 +32,7 @@ from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.perceptual import Perceptual
-from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.randomness import Process, torch_generator
 from syntheticcellgan.training.selection import HeldOutScore
 from syntheticcellgan.training.texture import energy_score
 
@@ -59,6 +59,7 @@ class TranslationStage:
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
+        self.process = Process(fabric.global_rank, fabric.world_size)
         self.autoencoder = channels_last(autoencoder).eval().requires_grad_(False)
         fabric.to_device(self.autoencoder)
         self.low_resolution = low_resolution
@@ -97,9 +98,7 @@ class TranslationStage:
         t = self.training
         chance = torch_generator(self.seed, "translation", index, self.fabric.global_rank)
         crop = min(t.crop, self.chain.output_size)
-        real, types = map(
-            self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank, crop)
-        )
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process, crop))
         phase_one = index * self.batch < self.paired_images
         paired = self.batch if phase_one else self.batch - max(round(t.generated * self.batch), 1)
         basic, level = self._basic(real, types, paired, chance)
