@@ -23,6 +23,7 @@ from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.images import FolderImages
 from syntheticcellgan.training.loop import learning_rate_factor
+from syntheticcellgan.training.randomness import Chance
 
 
 def tiny(resolution=32, scale=4, mode="typed"):
@@ -115,16 +116,16 @@ def test_the_eight_symmetries_are_all_different_and_lose_nothing():
 
 def test_colour_augmentation_is_off_at_zero_and_changes_whole_channels_else():
     image = torch.rand(4, 3, 8, 8)
-    assert recolour(image, 0.0, torch.Generator()) is image
-    changed = recolour(torch.zeros(4, 3, 8, 8), 0.1, torch.Generator().manual_seed(0))
+    assert recolour(image, 0.0, Chance(0)) is image
+    changed = recolour(torch.zeros(4, 3, 8, 8), 0.1, Chance(0))
     assert torch.equal(changed, changed[:, :, :1, :1].expand_as(changed))
     assert changed.abs().max() > 0.01
 
 
 def test_latents_are_shifted_and_a_quarter_of_them_hidden_at_most():
     latents = torch.ones(200, 2, 8, 8, requires_grad=True)
-    assert shift_and_hide(latents, 0.0, torch.Generator()) is latents
-    seen = shift_and_hide(latents, 1.0, torch.Generator().manual_seed(0))
+    assert shift_and_hide(latents, 0.0, Chance(0)) is latents
+    seen = shift_and_hide(latents, 1.0, Chance(0))
     hidden = (seen == 0).float().mean(dim=(1, 2, 3))
     assert hidden.max() <= 0.25 + 15 / 64  # a square of 4×4, and an empty rim of one position on two sides
     assert 0.2 < hidden.mean() < 0.45
@@ -135,7 +136,7 @@ def test_latents_are_shifted_and_a_quarter_of_them_hidden_at_most():
 
 def test_shifting_moves_whole_latents():
     ramp = torch.arange(64.0).view(1, 1, 8, 8).expand(50, 1, 8, 8) + 1
-    seen = shift_and_hide(ramp, 1.0, torch.Generator().manual_seed(1))
+    seen = shift_and_hide(ramp, 1.0, Chance(1))
     differences = {
         (value - place).item()
         for image in seen

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from syntheticcellgan.training.data_set import Data
     from syntheticcellgan.training.hardware import Hardware
     from syntheticcellgan.training.run import Estimate, Run
+    from syntheticcellgan.training.run_folder import StageName
 
 
 @click.command()
@@ -51,7 +52,8 @@ if TYPE_CHECKING:
     show_default=True,
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
-@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs, or CPU processes.")
+@click.option("--devices", type=click.IntRange(1), help="GPUs, or CPU processes, of each node. [as started, or 1]")
+@click.option("--nodes", type=click.IntRange(1), help="Machines, each under torchrun or srun. [as started, or 1]")
 @click.option("--name", help="Name of the bundle. [name of the data folder]")
 @click.option("--licence", default="not stated", help="Licence of the training images, for the card.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, how long and how much memory; write nothing.")
@@ -60,7 +62,8 @@ def train(
     out: Path,
     stage: str,
     threads: int | None,
-    devices: int,
+    devices: int | None,
+    nodes: int | None,
     name: str | None,
     licence: str,
     dry_run: bool,
@@ -71,11 +74,14 @@ def train(
     """
     from syntheticcellgan.training import run as runs
     from syntheticcellgan.training.hardware import find_hardware, use_threads
-    from syntheticcellgan.training.processes import is_helper
+    from syntheticcellgan.training.launching import is_helper, numbers
 
+    devices, nodes = numbers(devices, nodes)
     use_threads(threads, devices)
     if is_helper():
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the first process says it all
+        if not dry_run:
+            _help(data, out, stage, devices, nodes)
+        return
     kept = runs.read_run(out) if (out / "run.json").exists() else None
     run, prepared, known = _run_settings(data, out, options, kept, find_hardware())
     _announce(run, prepared)
@@ -89,11 +95,8 @@ def train(
         return
     run = runs.open_run(out, run)
     prepared.keep(out)
-    stages = runs.STAGES if stage == "all" else (stage,)
     with TrainingBars() as progress:
-        runs.train(run, prepared, out, stages, progress.report, devices)  # type: ignore[arg-type]
-    if is_helper():
-        return
+        runs.train(run, prepared, out, _stages(stage), progress.report, devices, nodes)
     if runs.finished(run, out):
         from syntheticcellgan.training.finish import make_bundle
 
@@ -108,6 +111,24 @@ def train(
         click.echo("Not all images were seen; the same command goes on.")
     else:
         click.echo(f"Stage {stage} is as far as it can go; run the other stage to complete the bundle.")
+
+
+def _help(data: Path, out: Path, stage: str, devices: int, nodes: int) -> None:
+    """What every process but the first does: as that one has decided, and in silence."""
+    from syntheticcellgan.training import run as runs
+    from syntheticcellgan.training.data_set import prepare_data
+    from syntheticcellgan.training.launching import wait_for_start
+
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the first process says it all
+    wait_for_start(out)
+    run = runs.read_run(out)
+    runs.train(run, prepare_data(data, run.training, out), out, _stages(stage), None, devices, nodes)
+
+
+def _stages(stage: str) -> tuple[StageName, ...]:
+    from syntheticcellgan.training.run_folder import STAGES
+
+    return STAGES if stage == "all" else (cast("StageName", stage),)
 
 
 def _run_settings(

@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from syntheticcellgan.training.autoencoding import AutoencoderStage
 from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
+from syntheticcellgan.training.launching import environment, is_helper
 from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
-from syntheticcellgan.training.processes import AveragedGradients, is_helper, leave_together, share
+from syntheticcellgan.training.processes import AveragedGradients, leave_together, share
 from syntheticcellgan.training.run_folder import STAGES, Run, StageName, images_in_all, read_run, stage_folder
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
@@ -61,20 +63,21 @@ def train(
     stages: tuple[StageName, ...] = STAGES,
     report: Report | None = None,
     devices: int = 1,
+    nodes: int = 1,
 ) -> None:
     """Train the stages in `out`, resuming each; a finished stage is left alone.
 
-    `translation` without a finished low-resolution stage learns phase one only.
+    devices: processes on each of `nodes` machines. `translation` without a finished low-resolution stage learns phase one only.
 
     Raises:
         InputError, ScgError, Interrupted: see `loop.run_stage`.
     """
-    if devices > 1 and not is_helper():
-        for name in stages:  # refuse before other processes are started
-            share(getattr(run.training, stage_folder(out, name).name), devices)
+    if devices * nodes > 1 and not is_helper():
+        for name in stages:  # refuse before other processes are started or waited for
+            share(getattr(run.training, stage_folder(out, name).name), devices * nodes)
             with lock(out / f"{name}.lock"):
                 pass
-    fabric = make_fabric(run.hardware, devices)
+    fabric = make_fabric(run.hardware, devices, nodes)
     for name in stages:
         with lock(out / f"{name}.lock") if fabric.is_global_zero else contextlib.nullcontext():
             with fabric.rank_zero_first():  # the first one fills the cache
@@ -83,11 +86,14 @@ def train(
             fabric.barrier()  # until the last checkpoint is written
 
 
-def make_fabric(hardware: Hardware, devices: int = 1) -> Fabric:
-    """Lightning Fabric for the run's device and precision."""
+def make_fabric(hardware: Hardware, devices: int = 1, nodes: int = 1) -> Fabric:
+    """Lightning Fabric for the run's device and precision, on `devices` of each of `nodes` machines."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets once per process
-    where: Any = {"accelerator": hardware.accelerator, "devices": devices, "precision": hardware.precision}
-    fabric = Fabric(strategy=AveragedGradients() if devices > 1 else "auto", **where)
+    where: Any = {"accelerator": hardware.accelerator, "devices": devices, "num_nodes": nodes}
+    precision: Any = hardware.precision
+    # The first process may be busy for long: with small copies of the images, with a score, with a checkpoint.
+    strategy: Any = AveragedGradients(timeout=timedelta(hours=2)) if devices * nodes > 1 else "auto"
+    fabric = Fabric(strategy=strategy, precision=precision, plugins=[environment(devices, nodes)], **where)
     fabric.launch()
     leave_together(fabric)
     return fabric
