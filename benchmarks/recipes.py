@@ -24,17 +24,15 @@ import torch
 from torch import Tensor
 
 from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, check_training, from_dict
-from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.training.checkpoint import save_checkpoint
+from syntheticcellgan.training.data_set import prepare_data
 from syntheticcellgan.training.hardware import find_hardware
 from syntheticcellgan.training.loop import Stage, run_stage
 from syntheticcellgan.training.run import (
     Run,
     StageName,
     build_stage,
-    keep_split,
     make_fabric,
-    prepare_data,
     stage_folder,
 )
 from syntheticcellgan.training.selection import HeldOutScore
@@ -119,8 +117,8 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     base = arguments.work / "base"  # the data's parts, the cache, and the autoencoder that the later stages share
     data = prepare_data(arguments.data, training, base)
     base.mkdir(parents=True, exist_ok=True)
-    keep_split(data, base)
-    types = read_manifest(arguments.data).cell_types
+    data.keep(base)
+    types = data.cell_types
     chain = check_chain(from_dict(ChainConfig, {"cell_types": types, **networks}))
     run = Run(chain, check_training(training, chain), find_hardware(), str(arguments.data))
     fabric = make_fabric(run.hardware)

@@ -102,15 +102,16 @@ def generation(bundle: str) -> dict[str, object]:
 def training(data: Path) -> dict[str, object]:
     from syntheticcellgan.config import ChainConfig, TrainingConfig
     from syntheticcellgan.training import run as runs
+    from syntheticcellgan.training.data_set import prepare_data
     from syntheticcellgan.training.hardware import find_hardware
 
     training = TrainingConfig()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        prepared = runs.prepare_data(data, training, out)
-        run = runs.Run(ChainConfig(prepared.manifest.cell_types), training, find_hardware(), str(data))
+        prepared = prepare_data(data, training, out)
+        run = runs.Run(ChainConfig(prepared.cell_types), training, find_hardware(), str(data))
         fabric = runs.make_fabric(run.hardware)
-        result: dict[str, object] = {"images": len(prepared.manifest), "precision": run.hardware.precision}
+        result: dict[str, object] = {"images": sum(prepared.counts().values()), "precision": run.hardware.precision}
         for name in runs.STAGES:
             stage, _ = runs.build_stage(name, fabric, run, prepared, out, timing=True)
             stage.step(0)

@@ -21,7 +21,9 @@ from syntheticcellgan.training import checkpoint
 from syntheticcellgan.training.augment import recolour, shift_and_hide, symmetry
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
+from syntheticcellgan.training.images import FolderImages
 from syntheticcellgan.training.loop import learning_rate_factor
+from syntheticcellgan.training.randomness import Chance
 
 
 def tiny(resolution=32, scale=4, mode="typed"):
@@ -114,16 +116,16 @@ def test_the_eight_symmetries_are_all_different_and_lose_nothing():
 
 def test_colour_augmentation_is_off_at_zero_and_changes_whole_channels_else():
     image = torch.rand(4, 3, 8, 8)
-    assert recolour(image, 0.0, torch.Generator()) is image
-    changed = recolour(torch.zeros(4, 3, 8, 8), 0.1, torch.Generator().manual_seed(0))
+    assert recolour(image, 0.0, Chance(0)) is image
+    changed = recolour(torch.zeros(4, 3, 8, 8), 0.1, Chance(0))
     assert torch.equal(changed, changed[:, :, :1, :1].expand_as(changed))
     assert changed.abs().max() > 0.01
 
 
 def test_latents_are_shifted_and_a_quarter_of_them_hidden_at_most():
     latents = torch.ones(200, 2, 8, 8, requires_grad=True)
-    assert shift_and_hide(latents, 0.0, torch.Generator()) is latents
-    seen = shift_and_hide(latents, 1.0, torch.Generator().manual_seed(0))
+    assert shift_and_hide(latents, 0.0, Chance(0)) is latents
+    seen = shift_and_hide(latents, 1.0, Chance(0))
     hidden = (seen == 0).float().mean(dim=(1, 2, 3))
     assert hidden.max() <= 0.25 + 15 / 64  # a square of 4×4, and an empty rim of one position on two sides
     assert 0.2 < hidden.mean() < 0.45
@@ -134,7 +136,7 @@ def test_latents_are_shifted_and_a_quarter_of_them_hidden_at_most():
 
 def test_shifting_moves_whole_latents():
     ramp = torch.arange(64.0).view(1, 1, 8, 8).expand(50, 1, 8, 8) + 1
-    seen = shift_and_hide(ramp, 1.0, torch.Generator().manual_seed(1))
+    seen = shift_and_hide(ramp, 1.0, Chance(1))
     differences = {
         (value - place).item()
         for image in seen
@@ -183,8 +185,8 @@ def test_learning_rate_falls_to_a_twentieth():
 def test_feed_is_balanced_and_determined_by_the_step(drawn_cells, tmp_path):
     manifest = read_manifest(drawn_cells)
     few = manifest.select([i for i, r in enumerate(manifest.records) if r.cell_type != "platelet" or i % 8 == 0])
-    feed = Feed(few, few.cell_types, 32, 0, tmp_path)
-    again = Feed(few, few.cell_types, 32, 0, tmp_path)
+    feed = Feed(FolderImages(few), few.cell_types, 32, 0, tmp_path)
+    again = Feed(FolderImages(few), few.cell_types, 32, 0, tmp_path)
     types = torch.cat([feed.batch("s", step, 32)[1] for step in range(20)])
     assert all(150 < n < 280 for n in types.bincount().tolist())
     images, _ = feed.batch("s", 7, 8)
@@ -197,7 +199,7 @@ def test_feed_is_balanced_and_determined_by_the_step(drawn_cells, tmp_path):
 
 def test_first_images_of_a_type_are_padded_with_white(drawn_cells):
     manifest = read_manifest(drawn_cells)
-    feed = Feed(manifest.select([0]), manifest.cell_types, 32, 0, None)
+    feed = Feed(FolderImages(manifest.select([0])), manifest.cell_types, 32, 0, None)
     shown = feed.first(0, 3)
     assert shown.shape == (3, 3, 32, 32)
     assert not (shown[0] == 1).all()
@@ -248,7 +250,7 @@ def test_a_full_disk_while_images_are_prepared_ends_with_a_sentence(drawn_cells,
     manifest = read_manifest(drawn_cells)
     monkeypatch.setattr("syntheticcellgan.training.feed.open", lambda *_: open("/dev/full", "wb"), raising=False)  # noqa: SIM115
     with pytest.raises(ScgError, match="No space left"):
-        Feed(manifest, manifest.cell_types, 32, 0, tmp_path)
+        Feed(FolderImages(manifest), manifest.cell_types, 32, 0, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -29,7 +29,7 @@ from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import Relativistic
-from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.randomness import Chance
 from syntheticcellgan.training.selection import HeldOutScore
 
 SHOWN, REAL_SHOWN = 12, 4
@@ -110,9 +110,9 @@ class AdaptedGame:
         return rate({"generator": self.optimizers["generator"]}, t.learning_rate)
 
     def step(self, index: int) -> dict[str, float]:
-        chance = torch_generator(self.seed, "adapted-game", index)
+        chance = Chance(self.seed, "adapted-game", index)
         types = self._types(self.batch)
-        noise = self._to_device(torch.randn(self.batch, self.chain.generator.latent_size, generator=chance))
+        noise = self._to_device(chance.normal(self.batch, self.chain.generator.latent_size))
         shown = self._veiled(self._drawn(self.real, chance), chance)
         fake = self._veiled(self.generator(noise, types, decode=False), chance)
         for p in self.learnt:
@@ -143,14 +143,14 @@ class AdaptedGame:
         return losses
 
     @torch.no_grad()
-    def _look(self, real: float, fake: float, types: Tensor, chance: torch.Generator) -> None:
+    def _look(self, real: float, fake: float, types: Tensor, chance: Chance) -> None:
         """Does the critic know the training images by heart? Then it gets less to see."""
         other = self.critic(self._veiled(self._drawn(self.held_out, chance), chance), types).mean().item()
         known = (real - other) / max(abs(real - fake), 1e-6)
         self.caution.move(PACE * float(np.sign(known - TARGET)))
 
-    def _drawn(self, latents: Tensor, chance: torch.Generator) -> Tensor:
-        return self._to_device(latents[torch.randint(len(latents), (self.batch,), generator=chance)])
+    def _drawn(self, latents: Tensor, chance: Chance) -> Tensor:
+        return self._to_device(latents[chance.integers(0, len(latents), self.batch)])
 
     def _types(self, count: int) -> Tensor:
         return self._to_device(torch.full((count,), self.place))
@@ -159,15 +159,15 @@ class AdaptedGame:
         moved: Tensor = self.fabric.to_device(x)
         return moved
 
-    def _veiled(self, latent: Tensor, chance: torch.Generator) -> Tensor:
+    def _veiled(self, latent: Tensor, chance: Chance) -> Tensor:
         latent = shift_and_hide(latent, self.caution.augmentation.item(), chance)
-        return latent + self.training.noise * self._to_device(torch.randn(latent.shape, generator=chance))
+        return latent + self.training.noise * self._to_device(chance.normal(*latent.shape))
 
     @torch.no_grad()
     def samples(self, count: int) -> Tensor:
         """The averaged generator's basic cells of fixed noise: (count, 3, R, R) on the CPU."""
-        chance = torch_generator(self.seed, "samples")
-        noise = torch.randn(count, self.chain.generator.latent_size, generator=chance)
+        chance = Chance(self.seed, "samples")
+        noise = chance.normal(count, self.chain.generator.latent_size)
         parts = [self.ema.module(self._to_device(part), self._types(len(part))).cpu() for part in noise.split(32)]
         return torch.cat(parts)
 

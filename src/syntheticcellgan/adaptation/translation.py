@@ -18,7 +18,8 @@ from syntheticcellgan.pixels import to_tensor
 from syntheticcellgan.training.augment import symmetry
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
-from syntheticcellgan.training.randomness import numpy_generator
+from syntheticcellgan.training.images import FolderImages
+from syntheticcellgan.training.randomness import ALONE, Process, numpy_generator
 from syntheticcellgan.training.translation import SHOWN, TranslationStage
 
 
@@ -26,18 +27,20 @@ class FewImages(Feed):
     """A feed of one type, whose images stand in memory: (N, S, S, 3) uint8."""
 
     def __init__(self, manifest: Manifest, images: np.ndarray, chain: ChainConfig, cell_type: str, seed: int) -> None:
-        super().__init__(manifest, chain.cell_types, chain.output_size, seed, None)
-        self.images, self.place = images, chain.cell_types.index(cell_type)
+        super().__init__(FolderImages(manifest), chain.cell_types, chain.output_size, seed, None)
+        self.pixels, self.place = images, chain.cell_types.index(cell_type)
 
     def image(self, index: int) -> np.ndarray:
-        return self.images[index]
+        return self.pixels[index]
 
-    def batch(self, stage: str, step: int, count: int, rank: int = 0, crop: int | None = None) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, stage: str, step: int, count: int, process: Process = ALONE, crop: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As `Feed.batch`, of the one type."""
-        rng = numpy_generator(self.seed, "few", stage, step, rank)
+        rng = numpy_generator(self.seed, "few", stage, step, process.rank)
         chosen = []
         for _ in range(count):
-            image = symmetry(self.images[rng.integers(len(self.images))], int(rng.integers(8)))
+            image = symmetry(self.pixels[rng.integers(len(self.pixels))], int(rng.integers(8)))
             if crop is not None and crop < self.size:
                 y, x = (8 * rng.integers(0, (self.size - crop) // 8 + 1, size=2)).tolist()
                 image = image[y : y + crop, x : x + crop]

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -18,8 +18,10 @@ from syntheticcellgan.errors import InputError
 
 if TYPE_CHECKING:
     from syntheticcellgan.config import TrainingConfig
+    from syntheticcellgan.training.data_set import Data
     from syntheticcellgan.training.hardware import Hardware
-    from syntheticcellgan.training.run import Data, Estimate, Run
+    from syntheticcellgan.training.run import Estimate, Run
+    from syntheticcellgan.training.run_folder import StageName
 
 
 @click.command()
@@ -50,7 +52,8 @@ if TYPE_CHECKING:
     show_default=True,
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
-@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="GPUs, or CPU processes.")
+@click.option("--devices", type=click.IntRange(1), help="GPUs, or CPU processes, of each node. [as started, or 1]")
+@click.option("--nodes", type=click.IntRange(1), help="Machines, each under torchrun or srun. [as started, or 1]")
 @click.option("--name", help="Name of the bundle. [name of the data folder]")
 @click.option("--licence", default="not stated", help="Licence of the training images, for the card.")
 @click.option(
@@ -62,21 +65,27 @@ def train(
     out: Path,
     stage: str,
     threads: int | None,
-    devices: int,
+    devices: int | None,
+    nodes: int | None,
     name: str | None,
     licence: str,
     attribution: tuple[str, ...],
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Train both stages on DATA (a folder with one sub-folder per cell type, or with a labels.csv)."""
+    """Train both stages on DATA: a folder with one sub-folder per cell type, or with a labels.csv, or with WebDataset shards
+    (*.tar; a pattern of their names in quotes will do).
+    """
     from syntheticcellgan.training import run as runs
     from syntheticcellgan.training.hardware import find_hardware, use_threads
-    from syntheticcellgan.training.processes import is_helper
+    from syntheticcellgan.training.launching import is_helper, numbers
 
+    devices, nodes = numbers(devices, nodes)
     use_threads(threads, devices)
     if is_helper():
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the first process says it all
+        if not dry_run:
+            _help(data, out, stage, devices, nodes)
+        return
     kept = runs.read_run(out) if (out / "run.json").exists() else None
     run, prepared, known = _run_settings(data, out, options, kept, find_hardware())
     _announce(run, prepared)
@@ -89,24 +98,42 @@ def train(
         )
         return
     run = runs.open_run(out, run)
-    runs.keep_split(prepared, out)
-    stages = runs.STAGES if stage == "all" else (stage,)
+    prepared.keep(out)
     with TrainingBars() as progress:
-        runs.train(run, prepared, out, stages, progress.report, devices)  # type: ignore[arg-type]
-    if is_helper():
-        return
+        runs.train(run, prepared, out, _stages(stage), progress.report, devices, nodes)
     if runs.finished(run, out):
         from syntheticcellgan.training.finish import make_bundle
 
         fingerprints = _fingerprints(prepared, out)
-        bundle = make_bundle(run, prepared, out, name or data.resolve().name, licence, fingerprints, attribution)
+        bundle = make_bundle(run, prepared, out, name or prepared.name, licence, fingerprints, attribution)
         _attributes(prepared, bundle)
+        test = prepared.test_folder(out)
+        if test is not None:
+            click.echo(f"Cells of the test part, for scg evaluate --real: {test}")
         place = shlex.quote(str(bundle))
         click.echo(f"The bundle is {bundle}. Try: scg generate {place} --all --count 16 --out cells")
     elif stage == "all":
         click.echo("Not all images were seen; the same command goes on.")
     else:
         click.echo(f"Stage {stage} is as far as it can go; run the other stage to complete the bundle.")
+
+
+def _help(data: Path, out: Path, stage: str, devices: int, nodes: int) -> None:
+    """What every process but the first does: as that one has decided, and in silence."""
+    from syntheticcellgan.training import run as runs
+    from syntheticcellgan.training.data_set import prepare_data
+    from syntheticcellgan.training.launching import wait_for_start
+
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - the first process says it all
+    wait_for_start(out)
+    run = runs.read_run(out)
+    runs.train(run, prepare_data(data, run.training, out), out, _stages(stage), None, devices, nodes)
+
+
+def _stages(stage: str) -> tuple[StageName, ...]:
+    from syntheticcellgan.training.run_folder import STAGES
+
+    return STAGES if stage == "all" else (cast("StageName", stage),)
 
 
 def _run_settings(
@@ -122,7 +149,7 @@ def _run_settings(
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
     if kept is not None and not given:
-        return kept, runs.prepare_data(data, kept.training, out), None
+        return kept, _read_data(data, kept.training, out), None
     tree: dict[str, Any] = {}
     if "config_file" in given:
         tree = _read_config(given["config_file"])
@@ -158,8 +185,8 @@ def _run_settings(
         tree.setdefault("low_resolution", {}).setdefault("label_fade_kimg", 0.0)  # the types are known already
     source = "--set or --config"
     training = from_dict(TrainingConfig, tree, source)
-    prepared = runs.prepare_data(data, training, out)
-    chain = from_dict(ChainConfig, {"cell_types": prepared.manifest.cell_types, **networks}, source)
+    prepared = _read_data(data, training, out)
+    chain = from_dict(ChainConfig, {"cell_types": prepared.cell_types, **networks}, source)
     run = runs.Run(check_chain(chain, source), check_training(training, chain, source), hardware, str(data), start)
     if "hours" not in given:
         return run, prepared, None
@@ -169,15 +196,22 @@ def _run_settings(
     return replace(run, training=_for_hours(run.training, guess, given["hours"])), prepared, guess
 
 
+def _read_data(data: Path, training: TrainingConfig, out: Path) -> Data:
+    from syntheticcellgan.commands.data import shown_progress
+    from syntheticcellgan.training.data_set import prepare_data
+
+    with shown_progress("Bytes of shards looked through", None) as progress:
+        return prepare_data(data, training, out, progress)
+
+
 def _fingerprints(data: Data, out: Path) -> bytes | None:
     """Fingerprints of the training images, so that copies can be found later without them; None for a tiny data set."""
     from syntheticcellgan.evaluation.copies import Fingerprints
 
     path = out / "fingerprints.npz"
     if not path.exists():
-        parts = [[m.path(record) for record in m.records] for m in map(data.part, ("train", "test"))]
         try:
-            Fingerprints.of(*parts).save(path)
+            Fingerprints.of(*data.described()).save(path)
         except InputError as error:
             click.echo(f"No fingerprints were stored: {error}", err=True)
             return None
@@ -186,7 +220,9 @@ def _fingerprints(data: Data, out: Path) -> bytes | None:
 
 def _attributes(data: Data, folder: Path) -> None:
     """Columns of labels.csv beyond the usual ones become features by which cells can be chosen, where that can be learnt."""
-    if not any(record.attributes for record in data.manifest.records):
+    from syntheticcellgan.training.data_set import FolderData
+
+    if not isinstance(data, FolderData) or not any(record.attributes for record in data.manifest.records):
         return
     from syntheticcellgan.attributes.fitting import fit_attributes
     from syntheticcellgan.attributes.labels import labelled_cells
@@ -252,8 +288,10 @@ def _read_config(path: Path) -> dict[str, Any]:
 def _announce(run: Run, data: Data) -> None:
     """Say what will be learnt from what, on which machine."""
     low, high = run.training.low_resolution, run.training.translation
-    click.echo(f"{len(data.manifest)} images: " + ", ".join(f"{t} {n}" for t, n in data.manifest.counts.items()))
-    click.echo("Parts: " + ", ".join(f"{part} {len(data.part(part))}" for part in PARTS) + f" (by {data.split.unit})")
+    counts = data.counts()
+    click.echo(f"{sum(counts.values())} images: " + ", ".join(f"{t} {n}" for t, n in counts.items()))
+    parts = {part: sum(data.counts(part).values()) for part in PARTS}
+    click.echo("Parts: " + ", ".join(f"{part} {n}" for part, n in parts.items()) + f" (by {data.unit})")
     click.echo(
         f"{run.chain.generator.mode}, {run.chain.generator.resolution} px → {run.chain.output_size} px; "
         f"low resolution {low.kimg:g} kimg ({low.objective}), translator {high.kimg:g} kimg; "

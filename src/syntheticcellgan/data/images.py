@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -32,13 +33,13 @@ _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, Typ
 
 
 @contextmanager
-def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """The opened, not yet decoded image, its size within the limits.
+def open_image(path: str | os.PathLike[str] | IO[bytes], name: str = "") -> Iterator[Image.Image]:
+    """The opened, not yet decoded image, its size within the limits. `name` is what a file without one is called.
 
     InputError, naming the file, if it is missing, no image, damaged (also when the damage shows only on decoding
     inside the `with`), too large, too small or has several frames.
     """
-    name = os.fspath(path)
+    name = _called(path, name)
     try:
         with warnings.catch_warnings():
             # Pillow's own warning comes later than our limit.
@@ -79,16 +80,17 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
             ) from None
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """The image as (H, W, 3) uint8, sRGB, upright.
+def read_image(path: str | os.PathLike[str] | IO[bytes], name: str = "") -> np.ndarray:
+    """The image as (H, W, 3) uint8, sRGB, upright. `name` is what a file without one is called in errors.
 
     EXIF rotation is applied; transparency is laid on white; grey gets three equal channels; CMYK and embedded colour
     profiles are converted to sRGB; 16-bit grey is scaled so that 65,535 becomes 255. InputError, naming the file, as
     in `open_image`, and for floating-point pixels.
     """
-    with open_image(path) as image:
+    name = _called(path, name)
+    with open_image(path, name) as image:
         upright = ImageOps.exif_transpose(image)
-        return np.asarray(_to_srgb(upright, os.fspath(path)))
+        return np.asarray(_to_srgb(upright, name))
 
 
 def read_thumbnail(path: str | os.PathLike[str], size: int) -> np.ndarray:
@@ -155,6 +157,10 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
         return image.convert("RGB")
     assert converted is not None  # None only comes back for in-place conversion
     return converted
+
+
+def _called(path: str | os.PathLike[str] | IO[bytes], name: str) -> str:
+    return name or (os.fspath(path) if isinstance(path, (str, os.PathLike)) else "The image")
 
 
 def is_image_file(path: Path | str) -> bool:

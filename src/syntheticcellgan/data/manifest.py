@@ -146,12 +146,12 @@ def _records_of_folders(root: Path, files: list[str]) -> Iterator[Record]:
                 f"{root / file} lies deeper than one sub-folder per cell type; "
                 f"give {root / file.split('/')[0]} as the data set, or write a labels.csv."
             )
-    names = _resolved({file.split("/")[0] for file in inside}, str(root))
+    names = resolved_names({file.split("/")[0] for file in inside}, str(root))
     for file in inside:
         yield Record(file, names[file.split("/")[0]])
 
 
-def _resolved(spellings: Iterable[str], where: str) -> dict[str, str]:
+def resolved_names(spellings: Iterable[str], where: str) -> dict[str, str]:
     """Type name of each spelling; InputError if two spellings would be mixed up without anyone having meant it."""
     names: dict[str, str] = {}
     by_name: dict[str, list[str]] = defaultdict(list)
@@ -178,7 +178,7 @@ def _records_of_table(root: Path, table: Path, files: list[str]) -> list[Record]
         raise InputError(f"{table} has no rows below its header; list the images in it or delete it.")
     existing = {unicodedata.normalize("NFC", file): file for file in files}
     exact = set(files)
-    names = _resolved({row["cell_type"] for _, row, _ in rows}, str(table))
+    names = resolved_names({row["cell_type"] for _, row, _ in rows}, str(table))
     seen: dict[str, int] = {}
     records: list[Record] = []
     missing: list[tuple[int, str]] = []

@@ -168,7 +168,7 @@ def _assign(manifest: Manifest, units: list[list[int]], shares: dict[str, float]
     """Part of each unit: those of several images balanced over the types, then single images fill up type by type."""
     names = manifest.cell_types
     counts = manifest.counts
-    aims = {part: {name: _aim(counts[name], share) for name in names} for part, share in shares.items()}
+    aims = {part: {name: aim(counts[name], share) for name in names} for part, share in shares.items()}
     aims["train"] = {name: counts[name] - sum(aims[part][name] for part in shares) for name in names}
     types = [Counter(manifest.records[index].cell_type for index in unit) for unit in units]
     keys = [_key(seed, min(manifest.records[index].file for index in unit)) for unit in units]
@@ -200,7 +200,7 @@ def _assign(manifest: Manifest, units: list[list[int]], shares: dict[str, float]
     return parts
 
 
-def _aim(count: int, share: float) -> int:
+def aim(count: int, share: float) -> int:
     """Images of a type with `count` images that a part of this share should get: at least one, if there are three."""
     if share == 0 or count < 3:
         return 0

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from syntheticcellgan.training.randomness import Chance
+
 
 def symmetry(image: np.ndarray, which: int) -> np.ndarray:
     """One of the eight flips and quarter turns (0 … 7) of an image (H, W, C) with H = W."""
@@ -13,15 +15,15 @@ def symmetry(image: np.ndarray, which: int) -> np.ndarray:
     return turned[:, ::-1] if which >= 4 else turned
 
 
-def recolour(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def recolour(images: Tensor, strength: float, chance: Chance) -> Tensor:
     """Random gain and offset per channel, both of standard deviation `strength`; differentiable."""
     if strength == 0:
         return images
-    chance = strength * torch.randn(2, len(images), 3, 1, 1, generator=generator).to(images.device)
-    return images * (1 + chance[0]) + chance[1]
+    gain, offset = (strength * chance.normal(2, len(images), 3, 1, 1, dim=1)).to(images.device)
+    return images * (1 + gain) + offset
 
 
-def shift_and_hide(latents: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def shift_and_hide(latents: Tensor, probability: float, chance: Chance) -> Tensor:
     """DiffAugment (Zhao et al. 2020) for latents: a shift by up to an eighth of the side, then a hidden square of half
     the side; each with this probability, per latent, differentiable. Both players' latents go through it, so that a
     critic of few images learns less by heart and the generator never copies the shifts: their empty rims show.
@@ -36,14 +38,14 @@ def shift_and_hide(latents: Tensor, probability: float, generator: torch.Generat
         return latents
     n, _, side, _ = latents.shape
     reach = max(side // 8, 1)
-    shifted, hidden = (torch.rand(2, n, generator=generator) < probability).to(latents.device)
-    offset = torch.randint(-reach, reach + 1, (2, n), generator=generator).to(latents.device) * shifted
+    shifted, hidden = (chance.uniform(2, n, dim=1) < probability).to(latents.device)
+    offset = chance.integers(-reach, reach + 1, 2, n, dim=1).to(latents.device) * shifted
     position = torch.arange(side, device=latents.device)
     rows, columns = (position + o[:, None] + reach for o in offset)
     padded = torch.nn.functional.pad(latents, (reach,) * 4)
     which = torch.arange(n, device=latents.device)[:, None, None]
     moved = padded[which, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    corner = torch.randint(-(side // 4), side - side // 4 + 1, (2, n), generator=generator).to(latents.device)
+    corner = chance.integers(-(side // 4), side - side // 4 + 1, 2, n, dim=1).to(latents.device)
     inside = [(position >= c[:, None]) & (position < c[:, None] + side // 2) for c in corner]
     square = inside[0][:, :, None] & inside[1][:, None, :] & hidden[:, None, None]
     return moved * ~square[:, None]

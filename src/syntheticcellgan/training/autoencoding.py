@@ -25,7 +25,7 @@ from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import Relativistic
 from syntheticcellgan.training.perceptual import Perceptual
-from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.randomness import Chance, Process
 
 SHOWN = 6
 SPREAD = 0.23  # of the side: standard deviation of the weight around the middle
@@ -42,6 +42,7 @@ class AutoencoderStage:
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
+        self.process = Process(fabric.global_rank, fabric.world_size)
         self.batch = training.batch
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 8, self.batch)
@@ -65,9 +66,9 @@ class AutoencoderStage:
         return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
 
     def step(self, index: int) -> dict[str, float]:
-        rank, t = self.fabric.global_rank, self.training
-        chance = torch_generator(self.seed, self.name, index, rank)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, rank))
+        t = self.training
+        chance = Chance(self.seed, self.name, index, process=self.process)
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
         made = self.network(real, self._noise(len(real), chance))
         parts = {
             "pixel": ((made - real).abs() * self.weight).mean(),
@@ -102,9 +103,9 @@ class AutoencoderStage:
         self.critic.requires_grad_(False)
         return real_value.detach(), losses
 
-    def _noise(self, count: int, chance: torch.Generator) -> Tensor:
+    def _noise(self, count: int, chance: Chance) -> Tensor:
         side = self.chain.generator.resolution // FOLD
-        noise = torch.randn(count, self.chain.generator.latent_channels, side, side, generator=chance)
+        noise = chance.normal(count, self.chain.generator.latent_channels, side, side)
         on_device: Tensor = self.fabric.to_device(self.training.noise * noise)
         return on_device
 
@@ -113,7 +114,7 @@ class AutoencoderStage:
         rows = []
         for t in range(len(self.chain.cell_types)):
             real = self.held_out.first(t, SHOWN)
-            noise = self._noise(len(real), torch_generator(self.seed, "samples", t))
+            noise = self._noise(len(real), Chance(self.seed, "samples", t))
             rows.append((self.ema.module(self.fabric.to_device(real), noise).cpu(), real))
         save_grid(rows, path)
 
@@ -124,7 +125,7 @@ class AutoencoderStage:
         for t in range(len(self.chain.cell_types)):
             for real in self.held_out.first(t).split(32):
                 real = self.fabric.to_device(real)
-                made = self.ema.module(real, self._noise(len(real), torch_generator(self.seed, "held-out", t)))
+                made = self.ema.module(real, self._noise(len(real), Chance(self.seed, "held-out", t)))
                 errors.append(((made - real).abs() * self.weight).mean().item())
         return sum(errors) / len(errors) if errors else float("nan")
 

@@ -16,14 +16,16 @@ from syntheticcellgan import __version__
 from syntheticcellgan.bundle import verify_bundle, write_bundle
 from syntheticcellgan.bundle_training import training_networks
 from syntheticcellgan.config import to_dict
+from syntheticcellgan.data.splits import PARTS
 from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.pixels import to_uint8
 from syntheticcellgan.training import perceptual, selection
+from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.loop import load_best
 from syntheticcellgan.training.randomness import torch_generator
-from syntheticcellgan.training.run import Data, Run, StageName, stage_folder
+from syntheticcellgan.training.run import Run, StageName, stage_folder
 from syntheticcellgan.training.start import read_record
 
 SHOWN = 8
@@ -87,12 +89,12 @@ def make_card(
         "software": f"syntheticcellgan {__version__}",
         "intended_use": "Research, teaching, and the training and testing of recognition models. Never for diagnosis.",
         "data": {
-            "source": Path(run.data).name,
+            "source": data.name,
             "licence": licence,
             "attribution": list(attribution),
-            "split_by": data.split.unit,
-            "split_seed": data.split.seed,
-            "counts": {part: data.part(part).counts for part in ("train", "validation", "test")},
+            "split_by": data.unit,
+            "split_seed": data.seed,
+            "counts": {part: dict(data.counts(part)) for part in PARTS},
         },
         "training": {
             "machine": run.hardware.name,
@@ -108,6 +110,7 @@ def make_card(
             "Learnt from one data set; other laboratories stain and photograph differently.",
             "Rare forms within a type are under-represented, as in the training images.",
             "Synthetic cells carry no patient's findings and prove nothing about any patient.",
+            *data.limits,
         ],
     }
 

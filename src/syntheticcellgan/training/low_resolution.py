@@ -21,7 +21,7 @@ from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import get_objective
-from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.randomness import Chance, Process
 from syntheticcellgan.training.selection import HeldOutScore
 
 SCORED = 32  # synthetic images per type for the held-out score
@@ -46,6 +46,7 @@ class LowResolutionStage:
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
+        self.process = Process(fabric.global_rank, fabric.world_size)
         self.batch = training.batch
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 16, self.batch)
@@ -72,14 +73,14 @@ class LowResolutionStage:
         return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
 
     def step(self, index: int) -> dict[str, float]:
-        chance = torch_generator(self.seed, "low-resolution", index, self.fabric.global_rank)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank))
+        chance = Chance(self.seed, self.name, index, process=self.process)
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
         fade = self.training.label_fade_kimg * 1000
         strength = min(index * self.batch / fade, 1.0) if fade else 1.0
         losses: dict[str, float] = {}
 
         # The critic moves at every step, the generator at every `critic_steps`-th (n_critic of Gulrajani et al.).
-        noise = self.fabric.to_device(torch.randn(self.batch, self.chain.generator.latent_size, generator=chance))
+        noise = self.fabric.to_device(chance.normal(self.batch, self.chain.generator.latent_size))
         generator_moves = (index + 1) % self.objective.critic_steps == 0
         with torch.no_grad():
             shown = self._veiled(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
@@ -91,7 +92,7 @@ class LowResolutionStage:
         losses["critic"] = loss.item()
         interval = 1 if self.objective.every_step_penalty else self.training.penalty_interval
         if index % interval == 0:
-            mix = self.fabric.to_device(torch.rand(self.batch, 1, 1, 1, generator=chance))
+            mix = self.fabric.to_device(chance.uniform(self.batch, 1, 1, 1))
             penalty = self.objective.penalty(
                 lambda x: self.critic.module(x, types, strength), shown, fake.detach(), mix
             )
@@ -112,19 +113,19 @@ class LowResolutionStage:
             self.ema.update(self.generator.module, self.batch * self.objective.critic_steps, (index + 1) * self.batch)
         return losses
 
-    def _veiled(self, latent: Tensor, chance: torch.Generator) -> Tensor:
+    def _veiled(self, latent: Tensor, chance: Chance) -> Tensor:
         """Latents as the critic sees them: shifted, partly hidden, and with the little noise that the decoder was taught
         to forgive; it smooths both players' distributions.
         """
         latent = shift_and_hide(latent, self.training.augmentation, chance)
-        noise = self.fabric.to_device(torch.randn(latent.shape, generator=chance))
+        noise = self.fabric.to_device(chance.normal(*latent.shape))
         return latent + self.training.noise * noise
 
     @torch.no_grad()
     def samples(self, cell_type: int, count: int) -> Tensor:
         """The averaged generator's images of fixed noise: (count, 3, R, R) on the CPU."""
-        chance = torch_generator(self.seed, "samples", cell_type)
-        noise = self.fabric.to_device(torch.randn(count, self.chain.generator.latent_size, generator=chance))
+        chance = Chance(self.seed, "samples", cell_type)
+        noise = self.fabric.to_device(chance.normal(count, self.chain.generator.latent_size))
         types = self.fabric.to_device(torch.full((count,), cell_type))
         return self.ema.module(noise, types).cpu()
 

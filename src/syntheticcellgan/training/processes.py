@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -50,11 +49,6 @@ def leave_together(fabric: Fabric) -> None:
         atexit.register(part)
 
 
-def is_helper() -> bool:
-    """Whether this process was started by another one of the same run; known before torch is."""
-    return int(os.environ.get("LOCAL_RANK", "0")) > 0
-
-
 def share(training: T, processes: int) -> T:
     """What one of `processes` has to do: a part of each batch, and so of all numbers of images.
 
@@ -66,7 +60,7 @@ def share(training: T, processes: int) -> T:
     if training.batch % processes or training.batch < 2 * processes:
         raise InputError(
             f"A batch of {training.batch} cannot be divided among {processes} processes with two images or more each; "
-            "choose another --devices, or another batch with --set."
+            "choose another --devices or --nodes, or another batch with --set."
         )
     parts: dict[str, Any] = {
         name: value / processes for name, value in vars(training).items() if name.endswith("kimg") and name != "kimg"

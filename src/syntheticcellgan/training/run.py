@@ -7,68 +7,29 @@ import logging
 import sys
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
 
-from syntheticcellgan.config import TrainingConfig, to_dict
-from syntheticcellgan.data.manifest import Manifest, read_manifest
-from syntheticcellgan.data.splits import Split, read_split, split_manifest, write_split
+from syntheticcellgan.config import to_dict
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.files import lock, write_json
 from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.training.autoencoding import AutoencoderStage
+from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
+from syntheticcellgan.training.launching import environment, is_helper
 from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
-from syntheticcellgan.training.processes import AveragedGradients, is_helper, leave_together, share
+from syntheticcellgan.training.processes import AveragedGradients, leave_together, share
 from syntheticcellgan.training.run_folder import STAGES, Run, StageName, images_in_all, read_run, stage_folder
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
-
-
-@dataclass(frozen=True)
-class Data:
-    """The data set of a run and its parts."""
-
-    manifest: Manifest
-    split: Split
-
-    def part(self, name: str) -> Manifest:
-        """`train`, `validation` or `test`."""
-        return self.split.part(self.manifest, name)
-
-
-def prepare_data(folder: str | Path, training: TrainingConfig, out: Path) -> Data:
-    """Read the data set, refuse types with too few images, and split it (or read the split of an earlier start from `out`).
-
-    Raises:
-        InputError: naming the folder or the type, and the mend.
-    """
-    manifest = read_manifest(folder)
-    for cell_type, count in manifest.counts.items():
-        if count < training.minimum_images:
-            raise InputError(
-                f"{folder}: {cell_type} has {count} image{'s' * (count != 1)}; training needs at least "
-                f"{training.minimum_images} of each type. Add images, or leave this type out of the folder."
-            )
-    path = out / "split.json"
-    if path.exists():
-        return Data(manifest, read_split(path))
-    split = split_manifest(
-        manifest, validation=training.validation_fraction, test=training.test_fraction, seed=training.seed
-    )
-    return Data(manifest, split)
-
-
-def keep_split(data: Data, out: Path) -> None:
-    """Write the split into the run folder once."""
-    if not (out / "split.json").exists():
-        write_split(data.split, out / "split.json")
 
 
 def open_run(out: Path, run: Run) -> Run:
@@ -102,20 +63,21 @@ def train(
     stages: tuple[StageName, ...] = STAGES,
     report: Report | None = None,
     devices: int = 1,
+    nodes: int = 1,
 ) -> None:
     """Train the stages in `out`, resuming each; a finished stage is left alone.
 
-    `translation` without a finished low-resolution stage learns phase one only.
+    devices: processes on each of `nodes` machines. `translation` without a finished low-resolution stage learns phase one only.
 
     Raises:
         InputError, ScgError, Interrupted: see `loop.run_stage`.
     """
-    if devices > 1 and not is_helper():
-        for name in stages:  # refuse before other processes are started
-            share(getattr(run.training, stage_folder(out, name).name), devices)
+    if devices * nodes > 1 and not is_helper():
+        for name in stages:  # refuse before other processes are started or waited for
+            share(getattr(run.training, stage_folder(out, name).name), devices * nodes)
             with lock(out / f"{name}.lock"):
                 pass
-    fabric = make_fabric(run.hardware, devices)
+    fabric = make_fabric(run.hardware, devices, nodes)
     for name in stages:
         with lock(out / f"{name}.lock") if fabric.is_global_zero else contextlib.nullcontext():
             with fabric.rank_zero_first():  # the first one fills the cache
@@ -124,11 +86,14 @@ def train(
             fabric.barrier()  # until the last checkpoint is written
 
 
-def make_fabric(hardware: Hardware, devices: int = 1) -> Fabric:
-    """Lightning Fabric for the run's device and precision."""
+def make_fabric(hardware: Hardware, devices: int = 1, nodes: int = 1) -> Fabric:
+    """Lightning Fabric for the run's device and precision, on `devices` of each of `nodes` machines."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets once per process
-    where: Any = {"accelerator": hardware.accelerator, "devices": devices, "precision": hardware.precision}
-    fabric = Fabric(strategy=AveragedGradients() if devices > 1 else "auto", **where)
+    where: Any = {"accelerator": hardware.accelerator, "devices": devices, "num_nodes": nodes}
+    precision: Any = hardware.precision
+    # The first process may be busy for long: with small copies of the images, with a score, with a checkpoint.
+    strategy: Any = AveragedGradients(timeout=timedelta(hours=2)) if devices * nodes > 1 else "auto"
+    fabric = Fabric(strategy=strategy, precision=precision, plugins=[environment(devices, nodes)], **where)
     fabric.launch()
     leave_together(fabric)
     return fabric
@@ -211,8 +176,8 @@ def _speeds(run: Run, data: Data, steps: int = 4) -> dict[StageName, float]:
 
     fabric = make_fabric(run.hardware)
     speeds: dict[StageName, float] = {}
+    few = data.few(12)
     with tempfile.TemporaryDirectory() as folder:
-        few = Data(_few_of_each(data.manifest), data.split)
         for name in STAGES:
             stage, _ = build_stage(name, fabric, run, few, Path(folder), timing=True)
             stage.step(0)  # the first pays for allocation; it carries a penalty as every sixteenth or eighth does
@@ -231,16 +196,6 @@ def peak_memory() -> int:
 
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used if sys.platform == "darwin" else used * 1024
-
-
-def _few_of_each(manifest: Manifest, count: int = 12) -> Manifest:
-    seen: dict[str, int] = {}
-    kept = []
-    for i, record in enumerate(manifest.records):
-        seen[record.cell_type] = seen.get(record.cell_type, 0) + 1
-        if seen[record.cell_type] <= count:
-            kept.append(i)
-    return manifest.select(kept)
 
 
 def _first_difference(kept: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> str | None:

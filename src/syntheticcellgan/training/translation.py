@@ -32,7 +32,7 @@ from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.perceptual import Perceptual
-from syntheticcellgan.training.randomness import torch_generator
+from syntheticcellgan.training.randomness import Chance, Process
 from syntheticcellgan.training.selection import HeldOutScore
 from syntheticcellgan.training.texture import energy_score
 
@@ -59,6 +59,7 @@ class TranslationStage:
     ) -> None:
         self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
         self.feed, self.held_out = feed, held_out
+        self.process = Process(fabric.global_rank, fabric.world_size)
         self.autoencoder = channels_last(autoencoder).eval().requires_grad_(False)
         fabric.to_device(self.autoencoder)
         self.low_resolution = low_resolution
@@ -95,11 +96,9 @@ class TranslationStage:
 
     def step(self, index: int) -> dict[str, float]:
         t = self.training
-        chance = torch_generator(self.seed, "translation", index, self.fabric.global_rank)
+        chance = Chance(self.seed, self.name, index, process=self.process)
         crop = min(t.crop, self.chain.output_size)
-        real, types = map(
-            self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.fabric.global_rank, crop)
-        )
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process, crop))
         phase_one = index * self.batch < self.paired_images
         paired = self.batch if phase_one else self.batch - max(round(t.generated * self.batch), 1)
         basic, level = self._basic(real, types, paired, chance)
@@ -117,7 +116,7 @@ class TranslationStage:
         losses = {"critic": loss.item()}
         interval = 1 if self.objective.every_step_penalty else t.penalty_interval
         if index % interval == 0:
-            mix = self.fabric.to_device(torch.rand(self.batch, 1, 1, 1, generator=chance))
+            mix = self.fabric.to_device(chance.uniform(self.batch, 1, 1, 1))
             penalty = self.objective.penalty(lambda x: self.critic.module(x, types)[0], real, made.detach(), mix)
             losses["penalty"] = penalty.item()
             loss = loss + interval * penalty
@@ -130,7 +129,7 @@ class TranslationStage:
         # Every other image is translated twice and scored: that is half of the cost of a step. One in four was worse, also in
         # equal time.
         seen = slice(index % min(paired, 2), paired, 2)
-        offset = torch.randint(0, 8, (2,), generator=chance).tolist()
+        offset = chance.shared(0, 8, 2)
         again = self.translator(degraded[seen], types[seen], level[seen], self._noise(noise[seen].shape, chance))
         perceptual, texture = self.perceptual.scores(made[seen], again, real[seen], (offset[0], offset[1]))
         parts = {
@@ -157,13 +156,13 @@ class TranslationStage:
         return losses
 
     @torch.no_grad()
-    def _basic(self, real: Tensor, types: Tensor, paired: int, chance: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _basic(self, real: Tensor, types: Tensor, paired: int, chance: Chance) -> tuple[Tensor, Tensor]:
         """Basic images and the levels to degrade them to: a third of the paired ones shrunken, the others through the
         autoencoder, and the rest of the batch from the generator.
         """
         basic = shrink(real, self.scale)
         # Squared: half of the levels lie below a quarter, near those of generation.
-        level = torch.rand(self.batch, generator=chance).square()
+        level = chance.uniform(self.batch).square()
         shrunken = (paired + 1) // 3
         latent = self.autoencoder.encoder(basic[shrunken:paired])
         copied = self.autoencoder.decoder(latent + LATENT_NOISE * self._noise(latent.shape, chance))
@@ -171,22 +170,22 @@ class TranslationStage:
         level[shrunken:] = self.chain.translator.level
         return torch.cat([basic[:shrunken], copied, generated]), self.fabric.to_device(level)
 
-    def _near(self, degraded: Tensor, chance: torch.Generator) -> Tensor:
+    def _near(self, degraded: Tensor, chance: Chance) -> Tensor:
         """Where the veil lies: of a reach by chance, so that its size says little about the cell's."""
-        reach = self.fabric.to_device(torch.rand(len(degraded), generator=chance))
+        reach = self.fabric.to_device(chance.uniform(len(degraded)))
         return nearness(degraded, REACH[0] + (REACH[1] - REACH[0]) * reach)
 
-    def _noise(self, shape: tuple[int, ...] | torch.Size, chance: torch.Generator) -> Tensor:
-        noise: Tensor = self.fabric.to_device(torch.randn(shape, generator=chance))
+    def _noise(self, shape: tuple[int, ...] | torch.Size, chance: Chance) -> Tensor:
+        noise: Tensor = self.fabric.to_device(chance.normal(*shape))
         return noise
 
     @torch.no_grad()
-    def _generated(self, types: Tensor, side: int, chance: torch.Generator) -> Tensor:
+    def _generated(self, types: Tensor, side: int, chance: Chance) -> Tensor:
         """The low-resolution generator's own cells of these types, cropped at random to `side`."""
         assert self.low_resolution is not None, "phase two needs the low-resolution generator"
         noise = self._noise((len(types), self.chain.generator.latent_size), chance)
         images: Tensor = self.low_resolution(noise, types)
-        y, x = torch.randint(0, images.shape[-1] - side + 1, (2,), generator=chance).tolist()
+        y, x = chance.shared(0, images.shape[-1] - side + 1, 2)
         return images[:, :, y : y + side, x : x + side]
 
     def _inconsistency(self, made: Tensor, basic: Tensor, where: Tensor | float) -> Tensor:
@@ -203,7 +202,7 @@ class TranslationStage:
 
         While there is no low-resolution generator yet, the autoencoder's copies of real images stand in for its cells.
         """
-        chance = torch_generator(self.seed, "samples", cell_type)
+        chance = Chance(self.seed, "samples", cell_type)
         types = self.fabric.to_device(torch.full((len(real),), cell_type))
         if self.low_resolution is None:
             latent = self.autoencoder.encoder(shrink(self.fabric.to_device(real), self.scale))
