@@ -96,7 +96,9 @@ def table(result: dict[str, Any]) -> str:
         f"{result['seeds']} basic cells, seeds 0, 1, 2 …, each turned into all {len(result['types'])} types and named by "
         f"classifiers that learnt from real cells alone (chance: {percent(result['chance'])}); beside it, how often they name "
         "held-out real cells rightly. 95 % intervals in brackets. The bundle was trained on "
-        f"{result['trained_on']} (images seen at the best state: {seen}); it is not shipped, the command above makes it.",
+        f"{result['trained_on']} (images seen at the best state: {seen}"
+        + (f"; its translator began with that of {result['start']}" if result["start"] else "")
+        + "); it is not shipped, a command like the above makes it.",
         "",
         "| type asked for | " + " | ".join(f"{kind}: turned cells | real cells" for kind in kinds) + " |",
         "|---|" + "---:|---:|" * len(kinds),
@@ -149,6 +151,7 @@ def main() -> None:
         "types": list(types),
         "trained_on": f"{training['machine']}, {training['precision']}",
         "stages": training["stages"],
+        "start": (training.get("start") or {}).get("name"),
         "seeds": arguments.seeds,
         "extractor": extractor.name,
         "chance": 1 / len(types),
