@@ -103,7 +103,7 @@ def has_shards(folder: Path) -> bool:
     """Whether `folder` holds a generation in shards."""
     try:
         return "per_shard" in json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -131,7 +131,7 @@ def read_plan(folder: Path) -> Plan:
         _check(plan.requests, plan.per_shard)
         if plan.image_format not in FORMATS:
             raise ValueError(plan.image_format)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise InputError(f"{path} is not the record of a generation in shards ({error}).") from error
     return plan
 

@@ -55,7 +55,7 @@ def _items(root: Path) -> Iterator[Item]:
 def _names(root: Path) -> list[str]:
     try:
         names = json.loads((root / "labels.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     return [str(name) for name in names] if isinstance(names, list) else []
 
@@ -73,7 +73,7 @@ def _type(record: Mapping[str, Any], files: Mapping[str, bytes], names: list[str
         if isinstance(record.get(column), str):
             return str(record[column])
     label = files.get("cls", b"").decode("utf-8", "replace").strip()
-    if not label.isdecimal():
+    if not label.isdecimal() or len(label) > 9:  # Python refuses to read a number of thousands of digits
         return label
     return names[int(label)] if int(label) < len(names) else ""
 
