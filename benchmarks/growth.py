@@ -98,7 +98,10 @@ def with_processes(quick: bool) -> Points:
             common = [sys.executable, "-m", "syntheticcellgan", "generate", "pbc-256", "--cell-type", "monocyte"]
             common += ["--count", str(count), "--shards", "--per-shard", "16", "--out", f"{folder}/out"]
             began = time.perf_counter()
-            running = [subprocess.Popen(common, stdout=subprocess.DEVNULL, env=_one_thread()) for _ in range(processes)]
+            running = [
+                subprocess.Popen(common, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_one_thread())
+                for _ in range(processes)
+            ]
             if any(process.wait() for process in running):
                 raise SystemExit("scg generate --shards failed")
             points.append({"processes": processes, "images_per_second": count / (time.perf_counter() - began)})
