@@ -420,7 +420,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    seconds = 0.3 if given.quick else 3.0
+    seconds = 0.3 if given.quick else 2.0
     if given.one:
         print(json.dumps(measure(*given.one, seconds)))
         return
