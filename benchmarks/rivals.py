@@ -240,15 +240,15 @@ def _denoising(network: Any, batch: int) -> Callable[[], object]:
 # Ours
 
 
-def ours() -> tuple[Made, int]:
-    """The shipped bundle, as `generate` runs it in float32, and its parameters."""
+def ours(precision: str) -> tuple[Made, int]:
+    """The shipped bundle, as `scg generate --precision` runs it, and its parameters."""
     import torch
 
     from rival_networks import count_parameters
     from syntheticcellgan import SyntheticCellGAN
     from syntheticcellgan.pipeline import MICRO_BATCH
 
-    chain = SyntheticCellGAN.load(BUNDLE)
+    chain = SyntheticCellGAN.load(BUNDLE, precision)  # type: ignore[arg-type]
     cell_type = chain.cell_types[0]
     chunk = [(cell_type, seed) for seed in range(MICRO_BATCH)]
     with torch.inference_mode():
@@ -313,7 +313,7 @@ def measure(name: str, precision: str, trains: str, seconds: float) -> dict[str,
 
     with in_precision(precision if name != OURS else "float32"):
         if name == OURS:
-            made, parameters = ours()
+            made, parameters = ours(precision)
             works = {f"{OURS}, {part}": partial(stage, part, trains) for part in STAGES}
         else:
             made, training, parameters = rival(name)
