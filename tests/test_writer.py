@@ -168,6 +168,17 @@ def test_the_command_balances_a_data_set(chain, tmp_path, capsys, drawn_cells):
     assert read_manifest(out).counts == {"platelet": 14}
 
 
+def test_another_precision_is_another_generation_and_every_file_says_so(chain, tmp_path):
+    rough = SyntheticCellGAN(chain.bundle, precision="bfloat16")
+    write_cells(rough, [Request(chain.cell_types[0], 1)], tmp_path / "rough")
+    (file,) = (tmp_path / "rough" / chain.cell_types[0]).glob("*.png")
+    assert read_provenance(file).precision == "bfloat16"
+    with pytest.raises(InputError, match="another generation"):
+        write_cells(chain, [Request(chain.cell_types[0], 1)], tmp_path / "rough")
+    write_cells(chain, [Request(chain.cell_types[0], 1)], tmp_path / "exact")
+    assert "precision" not in json.loads((tmp_path / "exact" / "generation.json").read_text())
+
+
 def test_another_generation_in_the_same_folder_is_refused(chain, tmp_path):
     write_cells(chain, REQUESTS, tmp_path / "out")
     before = contents(tmp_path / "out")

@@ -69,7 +69,7 @@ def is_begun(path: Path, record: dict[str, Any], other: str) -> bool:
     if path.exists():
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             kept = None
         if kept != record:
             raise InputError(f"{out} holds {other}; choose another --out.")

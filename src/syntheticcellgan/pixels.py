@@ -14,6 +14,6 @@ def to_tensor(images: np.ndarray) -> Tensor:
 
 def to_uint8(images: Tensor) -> np.ndarray:
     """(N, 3, H, W), −1 … 1, on any device → (N, H, W, 3) uint8, rounded; what lies beyond is clipped."""
-    scaled = images.detach().float().cpu().add(1).mul(127.5).round().clamp(0, 255).byte()
+    scaled = images.detach().float().cpu().add(1).mul_(127.5).round_().clamp_(0, 255).byte()
     result: np.ndarray = scaled.permute(0, 2, 3, 1).contiguous().numpy()
     return result

@@ -31,7 +31,8 @@ class Provenance:
     """Everything that determined an image.
 
     style, style_id: name and id of the laboratory's look that it was given. wanted: the features that it was to show;
-    candidate: the number of the seed's candidate that was chosen for them; predicted: what was read from it.
+    candidate: the number of the seed's candidate that was chosen for them; predicted: what was read from it. precision: in
+    which the translator multiplied, if not float32.
     """
 
     bundle: str
@@ -46,6 +47,7 @@ class Provenance:
     wanted: Mapping[str, str] | None = None
     candidate: int | None = None
     predicted: Mapping[str, str] | None = None
+    precision: str | None = None
 
     @property
     def json(self) -> str:

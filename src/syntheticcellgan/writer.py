@@ -163,6 +163,7 @@ def provenance_of(
         style=style.get("style"),
         style_id=style.get("style_id"),
         wanted=dict(chain.wanted) or None,
+        precision=unusual_precision(chain),
     )
     if cell is None or not chain.wanted:
         return made
@@ -174,10 +175,17 @@ def style_of(chain: SyntheticCellGAN) -> dict[str, str]:
     return {} if chain.style is None else {"style": chain.style.look.name, "style_id": chain.style.look.id}
 
 
+def unusual_precision(chain: SyntheticCellGAN) -> str | None:
+    """What a record says of the precision: nothing of float32."""
+    return None if chain.precision == "float32" else chain.precision
+
+
 def manner_of(chain: SyntheticCellGAN, truncation: float) -> dict[str, object]:
-    """What cells made together have in common: bundle, truncation, and their look and wanted features if there are any."""
+    """What cells made together have in common: bundle, truncation, and their look, wanted features and precision if unusual."""
     made: dict[str, object] = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
     made |= style_of(chain)
+    if chain.precision != "float32":
+        made |= {"precision": chain.precision}
     return made | {"wanted": dict(chain.wanted)} if chain.wanted else made
 
 

@@ -60,7 +60,7 @@ class Target:
             tempfile.tempdir = kept
 
 
-def _pictures() -> list[bytes]:
+def pictures() -> list[bytes]:
     rng = np.random.default_rng(0)
     made = []
     for kind in ("PNG", "JPEG", "TIFF", "BMP"):
@@ -114,7 +114,7 @@ def _bundle(folder: Path) -> Target:
 
 
 def _archive(folder: Path) -> Target:
-    pictures = [*_pictures(), inputs.png(30_000, random.Random(0))]
+    images = [*pictures(), inputs.png(30_000, random.Random(0))]
     place = folder / "read"
     place.mkdir()
 
@@ -134,7 +134,7 @@ def _archive(folder: Path) -> Target:
         if refused is not None:
             raise refused
 
-    return Target("archive importer", place, lambda rng: inputs.zip_of(pictures, rng), read)
+    return Target("archive importer", place, lambda rng: inputs.zip_of(images, rng), read)
 
 
 def _imported(source: Path, scratch: Path) -> None:
@@ -162,7 +162,7 @@ def _labels(folder: Path) -> Target:
     (data / "a").mkdir(parents=True)
     files = ["a/1.png", "a/é 2.png", "3.jpg"]
     for name in files:
-        (data / name).write_bytes(_pictures()[0])
+        (data / name).write_bytes(pictures()[0])
 
     def read(content: object) -> None:
         assert isinstance(content, bytes)
@@ -210,7 +210,11 @@ class Post:
     method: str = "POST"
 
 
-def _forms(folder: Path, site: Site, loop: asyncio.AbstractEventLoop) -> Target:
+Page = tuple[str, dict[str, str]]
+
+
+def posts_and_pages(site: Site) -> tuple[tuple[Page, ...], tuple[Page, ...]]:
+    """(path, fields) of what is sent as a form, and of what is asked for in an address."""
     csrf = {"csrf": site.keys.csrf}
     manner = {"bundle": "0", "truncation": "1.0", "look": ""}
     item = site.item(1)
@@ -239,15 +243,22 @@ def _forms(folder: Path, site: Site, loop: asyncio.AbstractEventLoop) -> Target:
         ("/sessions/new", {"margin": "0.1", "power": "0.8", "readers": "4", "correlation": "0"}),
         ("/enter", {"token": "x"}),
     )
+    return posts, pages
 
-    def spoilt(rng: random.Random) -> Post:
-        path, fields = rng.choice(posts if rng.random() < 0.8 else pages)
-        if (path, fields) in pages:
-            _, body = inputs.form(fields, rng)
-            return Post(path, "", b"", body.decode("latin-1").replace("\n", "").replace(" ", ""), "GET")
-        if rng.random() < 0.1:
-            path = inputs.mutated(path.encode(), rng).decode("latin-1")
-        return Post(path, *inputs.form(fields, rng))
+
+def spoilt_post(posts: tuple[Page, ...], pages: tuple[Page, ...], rng: random.Random) -> Post:
+    """One of them, with fields right, wrong or damaged."""
+    path, fields = rng.choice(posts if rng.random() < 0.8 else pages)
+    if (path, fields) in pages:
+        _, body = inputs.form(fields, rng)
+        return Post(path, "", b"", body.decode("latin-1").replace("\n", "").replace(" ", ""), "GET")
+    if rng.random() < 0.1:
+        path = inputs.mutated(path.encode(), rng).decode("latin-1")
+    return Post(path, *inputs.form(fields, rng))
+
+
+def _forms(folder: Path, site: Site, loop: asyncio.AbstractEventLoop) -> Target:
+    posts, pages = posts_and_pages(site)
 
     def read(post: object) -> None:
         assert isinstance(post, Post)
@@ -256,7 +267,7 @@ def _forms(folder: Path, site: Site, loop: asyncio.AbstractEventLoop) -> Target:
         if status >= 400:
             raise ScgError(str(status))
 
-    return Target("web forms", folder, spoilt, read)
+    return Target("web forms", folder, lambda rng: spoilt_post(posts, pages, rng), read)
 
 
 async def status_of(site: Site, post: Post) -> int:
@@ -301,6 +312,8 @@ def opened(root: Path) -> Iterator[dict[str, Target]]:
     from syntheticcellgan import studio
 
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
+    from tests.fuzz.parsers import parsers
+
     from syntheticcellgan.jobs.records import Jobs
     from syntheticcellgan.review.sessions import Settings, create_session, invite_reader
 
@@ -330,7 +343,8 @@ def opened(root: Path) -> Iterator[dict[str, Target]]:
     loop = asyncio.new_event_loop()
     try:
         made["forms"] = _forms(place, site, loop)
-        yield made
+        (root / "parsers").mkdir()
+        yield made | parsers(root / "parsers", read_files(bundle), site, loop)
     finally:
         Jobs.start, studio.MOST_FILLED = kept  # type: ignore[method-assign]
         loop.run_until_complete(loop.shutdown_default_executor())

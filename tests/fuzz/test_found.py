@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from tests.fuzz.guard import memory, watched
 
 from syntheticcellgan.bundle_files import read_files
-from syntheticcellgan.data.importers import archives
+from syntheticcellgan.data.importers import archives, webdataset
 from syntheticcellgan.data.manifest import read_manifest
+from syntheticcellgan.data.splits import read_split
 from syntheticcellgan.data.upload import keep_upload
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.shards.plan import has_shards, read_plan
 from syntheticcellgan.stain.look import read_look
 
 
@@ -69,6 +72,41 @@ def test_a_table_with_a_name_longer_than_any_files(tmp_path: Path):
     (tmp_path / "labels.csv").write_text("file,cell_type\n" + "a" * 300 + ".png,monocyte\n")
     with pytest.raises(InputError, match="there is no file"):
         read_manifest(tmp_path)
+
+
+DEEP = "[" * 5000
+
+
+def test_a_plan_of_shards_with_infinity_for_a_count(tmp_path: Path):
+    plan = '{"bundle": "b", "bundle_id": "i", "format": "png", "truncation": 1, "per_shard": 9, "requests": [["a", %s, 0]]}'
+    (tmp_path / "generation.json").write_text(plan % "Infinity")
+    with pytest.raises(InputError, match="not the record"):
+        read_plan(tmp_path)
+    (tmp_path / "generation.json").write_text(DEEP)
+    assert not has_shards(tmp_path)
+
+
+def test_a_split_that_is_nested_too_deeply_or_names_no_text(tmp_path: Path):
+    path = tmp_path / "split.json"
+    path.write_text(DEEP)
+    with pytest.raises(InputError, match="not a split"):
+        read_split(path)
+    kept = {
+        "format": 1,
+        "seed": 0,
+        "unit": "image",
+        "fingerprint": "",
+        "train": ["\ud800"],
+        "validation": [],
+        "test": [],
+    }
+    path.write_text(json.dumps(kept))
+    with pytest.raises(InputError, match="changed after it was written"):
+        read_split(path)
+
+
+def test_a_label_of_thousands_of_digits(tmp_path: Path):
+    assert webdataset._type({}, {"cls": b"9" * 5000}, ["monocyte"]) == "9" * 5000
 
 
 def test_a_look_with_a_number_for_a_table(tmp_path: Path):

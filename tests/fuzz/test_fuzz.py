@@ -8,6 +8,17 @@ from hypothesis import strategies as st
 from tests.fuzz.targets import opened
 
 EXAMPLES = {"bundle": 60, "archive": 150, "labels": 250, "look": 100, "forms": 200}
+EXAMPLES |= {
+    "tensors": 300,
+    "config": 300,
+    "card": 300,
+    "sums": 100,
+    "zip": 300,
+    "shard": 300,
+    "plan": 200,
+    "split": 300,
+}
+EXAMPLES |= {"fields": 100}
 
 
 @pytest.fixture(scope="module")

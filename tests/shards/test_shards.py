@@ -321,3 +321,13 @@ def test_without_locks_the_work_must_be_divided(chain, whole, tmp_path, monkeypa
     for part in ((1, 2), (2, 2)):
         write_shards(chain, REQUESTS, tmp_path / "out", per_shard=5, part=part)
     assert sums(tmp_path / "out") == sums(whole)
+
+
+def test_shards_in_another_precision_say_so_and_are_whole(chain, tmp_path):
+    rough = SyntheticCellGAN(chain.bundle, precision="bfloat16")
+    write_shards(rough, REQUESTS[:1], tmp_path, per_shard=4)
+    assert check_shards(tmp_path).whole
+    _, sample = next(read_shard(tmp_path / "000000.tar"))
+    assert json.loads(sample["json"])["precision"] == "bfloat16"
+    with pytest.raises(InputError, match="other"):
+        write_shards(chain, REQUESTS[:1], tmp_path, per_shard=4)

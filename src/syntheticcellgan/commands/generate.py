@@ -14,7 +14,7 @@ import click
 from syntheticcellgan.errors import InputError
 
 if TYPE_CHECKING:
-    from syntheticcellgan.pipeline import SyntheticCellGAN
+    from syntheticcellgan.pipeline import Precision, SyntheticCellGAN
     from syntheticcellgan.writer import Request
 
 DEFAULT_COUNT = 16
@@ -44,6 +44,13 @@ DEFAULT_COUNT = 16
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder; the same command again completes it."
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="bfloat16: about twice as fast on processors with AMX; pixels differ by a few levels of 255 at most.",
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
 @click.option("--shards", is_flag=True, help="Write WebDataset shards; any number of processes may share the work.")
 @click.option("--per-shard", type=int, help="Images of a shard.  [default: 1000]")
@@ -60,6 +67,7 @@ def generate(
     features: tuple[str, ...],
     image_format: str,
     out: Path,
+    precision: Precision,
     threads: int | None,
     shards: bool,
     per_shard: int | None,
@@ -85,7 +93,7 @@ def generate(
 
     if threads:
         torch.set_num_threads(threads)
-    chain = SyntheticCellGAN.load(bundle)
+    chain = SyntheticCellGAN.load(bundle, precision)
     if balance_with is not None:
         from syntheticcellgan.data.manifest import read_manifest
 

@@ -125,7 +125,7 @@ def read_split(path: str | os.PathLike[str]) -> Split:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{name}: no such file; `scg data split` makes it.") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{name} is not a split that `scg data split` wrote ({error}); make it anew.") from None
     keys = {"format", "seed", "unit", "fingerprint", *PARTS}
     if not isinstance(content, dict) or set(content) != keys or content["format"] != _FORMAT:
@@ -146,7 +146,7 @@ def read_split(path: str | os.PathLike[str]) -> Split:
 
 
 def _fingerprint(files: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(sorted(files)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(sorted(files)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _units(manifest: Manifest, groups: Sequence[Hashable]) -> list[list[int]]:

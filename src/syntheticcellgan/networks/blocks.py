@@ -27,6 +27,11 @@ def activate(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
 
 
+def summed(fresh: Tensor, kept: Tensor) -> Tensor:
+    """fresh + kept, in the place of `fresh` where no gradient is wanted: the same sum, one large tensor less to fill."""
+    return fresh + kept if fresh.requires_grad or fresh.dtype != kept.dtype else fresh.add_(kept)
+
+
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """He's normal initialisation for leaky rectifiers (He et al. 2015), drawn from `generator`; biases at zero."""
     for layer in module.modules():
@@ -93,7 +98,7 @@ class Modulation(nn.Module):
         both = adapted(self.affine, self.adapter, condition)
         scale, shift = both[:, :, None, None].chunk(2, dim=1)
         x = x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-6)
-        return x * (1 + scale) + shift
+        return summed(x * (1 + scale), shift)
 
 
 class Residual(nn.Module):
@@ -110,7 +115,7 @@ class Residual(nn.Module):
         y = x
         if self.modulation is not None and condition is not None:
             y = self.modulation(x, condition)
-        return x + self.conv(activate(y))
+        return summed(self.conv(activate(y)), x)
 
 
 class TypeEmbedding(nn.Embedding):

@@ -8,7 +8,16 @@ from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
 from syntheticcellgan.networks.adapter import shares_of
-from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, Up, activate, adapt_modulations, initialise
+from syntheticcellgan.networks.blocks import (
+    Down,
+    Residual,
+    TypeEmbedding,
+    Up,
+    activate,
+    adapt_modulations,
+    initialise,
+    summed,
+)
 from syntheticcellgan.networks.degradation import cloud, nearness, veil
 
 CONDITION = 64
@@ -83,19 +92,20 @@ class Translator(nn.Module):
         x = self.down_quarter(activate(half))
         for block in self.quarter_blocks:
             x = block(x, condition)
-        x = self.up_half(x) + half
+        x = summed(self.up_half(x), half)
         for block in self.half_blocks:
             x = block(x, condition)
-        x = self.up_full(x) + full
+        x = summed(self.up_full(x), full)
         for block in self.full_blocks:
             x = block(x)
         x = self.up_two(x)
         if self.grain is not None:
-            x = x + self.grain(F.pixel_shuffle(fine, self.scale // 2).contiguous(memory_format=torch.channels_last))
+            fine = F.pixel_shuffle(fine, self.scale // 2).contiguous(memory_format=torch.channels_last)
+            x = summed(self.grain(fine), x)
         for block in self.two:
             x = block(x)
         correction = F.pixel_shuffle(_level(self.image(activate(x))), 2)
-        return F.interpolate(basic, scale_factor=self.scale, mode="bilinear", align_corners=False) + correction
+        return summed(F.interpolate(basic, scale_factor=self.scale, mode="bilinear", align_corners=False), correction)
 
 
 def _level(folded: Tensor) -> Tensor:

@@ -22,8 +22,8 @@ MAX_PER_SHARD = 100_000
 class Plan:
     """A generation in shards. Types take turns, so that a shard, and a reader's buffer, holds all of them.
 
-    bundle, bundle_id, image_format, truncation, style, style_id, wanted: as in `Provenance`. per_shard: images of a shard; the
-    last may have fewer.
+    bundle, bundle_id, image_format, truncation, style, style_id, wanted, precision: as in `Provenance`. per_shard: images of a
+    shard; the last may have fewer.
     """
 
     bundle: str
@@ -35,6 +35,7 @@ class Plan:
     style: str | None = None
     style_id: str | None = None
     wanted: Mapping[str, str] | None = None
+    precision: str | None = None
 
     @property
     def total(self) -> int:
@@ -88,6 +89,8 @@ class Plan:
         more: dict[str, Any] = {} if self.style is None else {"style": self.style, "style_id": self.style_id}
         if self.wanted:
             more["wanted"] = dict(self.wanted)
+        if self.precision:
+            more["precision"] = self.precision
         return {
             "bundle": self.bundle,
             "bundle_id": self.bundle_id,
@@ -103,7 +106,7 @@ def has_shards(folder: Path) -> bool:
     """Whether `folder` holds a generation in shards."""
     try:
         return "per_shard" in json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -127,11 +130,12 @@ def read_plan(folder: Path) -> Plan:
             kept.get("style"),
             kept.get("style_id"),
             kept.get("wanted"),
+            kept.get("precision"),
         )
         _check(plan.requests, plan.per_shard)
         if plan.image_format not in FORMATS:
             raise ValueError(plan.image_format)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise InputError(f"{path} is not the record of a generation in shards ({error}).") from error
     return plan
 

@@ -24,7 +24,7 @@ from syntheticcellgan.files import InUse, NoLocks, lock
 from syntheticcellgan.pipeline import Cell, SyntheticCellGAN
 from syntheticcellgan.provenance import FORMATS, Provenance, encode
 from syntheticcellgan.shards.plan import MAX_PER_SHARD, PER_SHARD, Plan
-from syntheticcellgan.writer import RECORD, Request, checked
+from syntheticcellgan.writer import RECORD, Request, checked, unusual_precision
 
 LOCKS = ".locks"
 MAX_COUNT = 10**12  # of one type
@@ -74,6 +74,7 @@ def write_shards(
         plan = replace(plan, style=chain.style.look.name, style_id=chain.style.look.id)
     if chain.wanted:
         plan = replace(plan, wanted=dict(chain.wanted))
+    plan = replace(plan, precision=unusual_precision(chain))
     made = kept = elsewhere = done = 0
     try:
         _begin(plan, out)
@@ -204,4 +205,5 @@ def provenance(plan: Plan, cell_type: str, seed: int) -> Provenance:
         style=plan.style,
         style_id=plan.style_id,
         wanted=plan.wanted,
+        precision=plan.precision,
     )

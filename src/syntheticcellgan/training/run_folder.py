@@ -37,7 +37,7 @@ def read_run(out: Path) -> Run:
     path = out / "run.json"
     try:
         return from_dict(Run, json.loads(path.read_text(encoding="utf-8")), str(path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} cannot be read ({error}); is {out} the folder of a run?") from error

@@ -132,7 +132,7 @@ def read_report(folder: str | os.PathLike[str]) -> Report:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); give the folder that scg evaluate wrote."
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no report ({error}); evaluate anew.") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT or not set(content) >= _KEYS:
         raise InputError(f"{path} is not a report that this version of scg evaluate wrote; evaluate anew.")
