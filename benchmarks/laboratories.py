@@ -32,9 +32,11 @@ from syntheticcellgan.evaluation.classifiers import SIDE, ConvNet, Labelled, Lin
 from syntheticcellgan.evaluation.features import Extractor, ensure_independent, features_of, get_extractor
 from syntheticcellgan.evaluation.intervals import Interval
 from syntheticcellgan.segmentation import dice, segment
-from syntheticcellgan.stain.look import Look, fit
+from syntheticcellgan.stain.learned import LearnedNormaliser, read_normaliser
+from syntheticcellgan.stain.look import Look, fit, srgb_of
 from syntheticcellgan.stain.recolour import Recolouring
 from syntheticcellgan.stain.style import in_many_looks
+from syntheticcellgan.training.virtual_laboratories import Laboratories
 
 TYPES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 PIXELS = 128
@@ -51,11 +53,22 @@ METHODS = {
     "both: normalised, style-varied synthetic cells": ("styled", "scg"),
     "normalised, strong colour augmentation": ("strong", "scg"),
     "style-varied real cells": ("recoloured", "none"),
+    "learned normaliser": ("plain", "learned"),
+    "learned normaliser, strong colour augmentation": ("strong", "learned"),
+    "both: learned normaliser, style-varied synthetic cells": ("styled", "learned"),
+    "learned normaliser, normalised virtual laboratories": ("virtual", "learned"),
+    "all three: learned normaliser, normalised virtual laboratories, style-varied synthetic cells": (
+        "virtual, styled",
+        "learned",
+    ),
     "Reinhard": ("plain", "reinhard"),
     "Macenko": ("plain", "macenko"),
 }
 """Name: what is trained on, and what is done to the images that are tested."""
 RIVAL = "strong colour augmentation"
+
+BARS = {"pbc_barcelona_style_b": 0.93, "deepapl_jhu": 0.85}
+TWICE_THE_PLAIN = ("chula_wbc",)
 
 Images = list[np.ndarray]
 
@@ -90,6 +103,21 @@ def pooled(normaliser: NumpyMacenkoNormalizer | NumpyReinhardNormalizer, target:
     done = normaliser.normalize(np.concatenate(images))
     whole = done[0] if isinstance(done, tuple) else done
     return [np.ascontiguousarray(part) for part in np.split(whole, len(images))]
+
+
+def in_virtual_laboratories(images: Images, normaliser: LearnedNormaliser, white: np.ndarray, seed: int) -> Images:
+    """Each image as one of some laboratories that do not exist would show it (ten images of each), normalised again."""
+    chance = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(images), generator=chance).tolist()
+    done: dict[int, np.ndarray] = {}
+    for start in range(0, len(order), 10):
+        places = order[start : start + 10]
+        x = torch.from_numpy(np.stack([images[i] for i in places])).permute(0, 3, 1, 2).float()[None] / 255
+        drawn = Laboratories.drawn(1, len(places), chance)
+        seen = drawn(drawn.sharpness(x), torch.tensor(white, dtype=torch.float32))[0]
+        shown = list((seen * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy())
+        done |= zip(places, map(normaliser.fitted(shown), shown), strict=True)
+    return [done[i] for i in range(len(images))]
 
 
 def kept_images(path: Path, make: Callable[[], Images]) -> Images:
@@ -222,12 +250,14 @@ def measured(
         "strong": [sets["plain"]] + [sets[name] for name in wanted if name.startswith("strong")],
         "styled": [sets["plain"], sets["styled"]],
         "recoloured": [sets["plain"], sets["recoloured"]],
+        "virtual": [sets["plain"], sets["virtual"]],
+        "virtual, styled": [sets["plain"], sets["virtual"], sets["styled"]],
     }
     told = {arm: answers(kind, arm, parts, tests, work, seeds, effort) for arm, parts in arms.items()}
     found: dict[tuple[str, str], Assessment] = {}
     for method, (arm, how) in METHODS.items():
         for name, by in tests.items():
-            given = told[arm][f"{name}/{how if name != HOME else 'none'}"]
+            given = told[arm][f"{name}/{how if how in by else 'none'}"]
             found[method, name] = assess(by["none"].codes(TYPES), given, len(TYPES), DRAWS, 0)
     scores: dict[str, dict[str, dict]] = {}
     for method, name in found:
@@ -337,6 +367,9 @@ def main() -> None:
     parser.add_argument("--split", type=Path, help="of the bundle's training (default: made anew with seed 0)")
     parser.add_argument("--laboratory", action="append", required=True, metavar="NAME=FOLDER")
     parser.add_argument("--bundle", default="pbc-256")
+    parser.add_argument(
+        "--normaliser", default="pbc-256", help="learned on the same training part: a bundle's or a file's"
+    )
     parser.add_argument("--train", type=int, default=100, help="real, and as many synthetic, cells of each type")
     parser.add_argument("--test", type=int, default=40, help="cells of each type to test on, at most")
     parser.add_argument(
@@ -357,6 +390,7 @@ def main() -> None:
     ensure_independent(
         extractor.name, training.get("extractors_in_losses", []) + training.get("extractors_in_selection", [])
     )
+    normaliser = read_normaliser(arguments.normaliser)
     manifest = read_manifest(arguments.reference)
     split = read_split(arguments.split) if arguments.split else split_manifest(manifest)
     rng = np.random.default_rng(0)
@@ -382,7 +416,14 @@ def main() -> None:
     normalised: dict[str, dict[str, Images]] = {}
     kept: dict[str, dict[str, float]] = {}
     for name, (images, _) in raw.items():
-        normalised[name] = {"none": images}
+        known = look_images.get(name, spread)
+
+        def learned(images: Images = images, known: Images = known) -> Images:
+            return list(map(normaliser.fitted(known), images))
+
+        normalised[name] = {"none": images, "learned": kept_images(work / f"{name}-{normaliser.id}.npz", learned)}
+        path = work / f"{name}-{normaliser.id}-structure.json"
+        kept[f"{name}, learned"] = structure(images, normalised[name]["learned"], path)
         if name == HOME:
             continue
         ways = {
@@ -396,7 +437,7 @@ def main() -> None:
         }
         normalised[name] |= {how: kept_images(work / f"{name}-{how}.npz", make) for how, make in ways.items()}
         kept[name] = structure(images, normalised[name]["scg"], work / f"{name}-structure.json")
-        print(name, len(images), kept[name], flush=True)
+        print(name, len(images), kept[name], kept[f"{name}, learned"], flush=True)
 
     targets = [reference, *looks.values()]
 
@@ -404,10 +445,21 @@ def main() -> None:
         made = chain.generate(TYPES, arguments.train).images
         return in_many_looks([resize_square(image, PIXELS) for image in made], chain.look, targets)
 
+    def virtual(k: int) -> Callable[[], Images]:
+        return lambda: in_virtual_laboratories(train_images, normaliser, srgb_of(reference.white) / 255, k)
+
     training_sets: dict[str, tuple[Images, Sequence[str]]] = {
         "plain": (train_images, train_labels),
         "styled": (kept_images(work / "styled.npz", styled), np.repeat(TYPES, arguments.train).tolist()),
         "recoloured": (in_many_looks(train_images, reference, targets), train_labels),
+        "virtual": (
+            [
+                image
+                for k in range(COPIES)
+                for image in kept_images(work / f"virtual-{normaliser.id}-{k}.npz", virtual(k))
+            ],
+            [*train_labels] * COPIES,
+        ),
     }
     for k in range(COPIES):
         copy = strong_colours(np.stack(train_images), np.random.default_rng(k))
@@ -416,6 +468,7 @@ def main() -> None:
     result = {
         "reference": arguments.reference.name,
         "bundle": chain.bundle.name,
+        "normaliser": {"id": normaliser.id} | normaliser.record,
         "extractor": extractor.name,
         "train": len(train_images),
         "synthetic": len(training_sets["styled"][0]),

@@ -58,7 +58,7 @@ def evaluate(
     cache: Folder | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Compare synthetic with real images: fidelity, diversity, copies, morphology, attributes, utility, probe.
+    """Compare synthetic with real images: fidelity, diversity, copies, morphology, stain, attributes, utility, probe.
 
     real: real images that the generator was not trained on. synthetic or bundle: what is judged. train: images that the
     generator was trained on; or split: a split.json of `real`, of which only the test part is compared with and the
@@ -165,6 +165,7 @@ def _measures() -> dict[str, Callable[[Study, Tell], Section]]:
         copying,
         distribution,
         expert_attributes,
+        stain,
         usefulness,
     )
 
@@ -173,6 +174,7 @@ def _measures() -> dict[str, Callable[[Study, Tell], Section]]:
         "duplicates": copying.duplicates,
         "copies": copying.copies,
         "morphology": cell_morphology.measure,
+        "stain": stain.measure,
         "attributes": expert_attributes.measure,
         "utility": usefulness.utility,
         "probe": usefulness.probe,
