@@ -37,6 +37,7 @@ from syntheticcellgan.evaluation.features import Extractor, ensure_independent, 
 from syntheticcellgan.evaluation.fidelity import fidelity
 from syntheticcellgan.evaluation.parallel import results_of
 from syntheticcellgan.evaluation.statistics import Sample
+from syntheticcellgan.stain.look import fit as fit_look
 from syntheticcellgan.training.hardware import use_threads
 
 TYPE = "promyelocyte_apl"
@@ -53,7 +54,10 @@ SEEDS = (0, 1, 2, 3, 4)
 TRAINED_ON, TESTED_ON = 40, 40  # of each look-alike
 SYNTHETIC = 200
 SHOWN = 32
-RESAMPLES = 1000
+RESAMPLES = 300
+POOL = 80  # of each look-alike, from which each seed draws its own
+SYNTHETIC_OTHERS = 50  # of each look-alike that the bundle knows
+ARMS = ("classic", "with synthetic", "with synthetic, look-alikes too")
 EXTRACTORS = ("vit-s-focus", "vgg16-hed")
 BARS = {"recall": 0.3, "gain": 0.03}
 
@@ -95,7 +99,12 @@ def cells(manifest: Manifest, patients: set[str], kinds: tuple[str, ...], count:
 
 
 def look_alikes(manifest: Manifest, patients: set[str], count: int, seed: int) -> list[Record]:
-    return [r for kinds in LOOK_ALIKES.values() for r in cells(manifest, patients, kinds, count, seed)]
+    """Of each look-alike `count`, drawn by the seed from a pool that is the same for all seeds."""
+    found = []
+    for kinds in LOOK_ALIKES.values():
+        pool = cells(manifest, patients, kinds, POOL, 0)
+        found += [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))[:count]]
+    return found
 
 
 def images_of(manifest: Manifest, records: list[Record]) -> list[np.ndarray]:
@@ -231,21 +240,34 @@ def measure(options: argparse.Namespace, manifest: Manifest, size: int) -> dict[
             labelled(tested, TYPE, extractor, cache), labelled(images_of(manifest, others), LABELS[0], extractor, cache)
         )
         real, new = labelled(few, TYPE, extractor, cache), labelled(made, TYPE, extractor, cache)
+        theirs = images_of(manifest, look_alikes(manifest, learnt, SYNTHETIC_OTHERS, 0))
+        known = [name for name in LOOK_ALIKES if name in chain.cell_types]
+        style = fit_look([*few, *theirs], "laboratory")
+        others_made = labelled(
+            list(chain.generate(known, SYNTHETIC_OTHERS, style=style).images), LABELS[0], extractor, cache
+        )
         tasks = []
         for seed in SEEDS:
             records = look_alikes(manifest, learnt, TRAINED_ON, seed)
             negative = labelled(images_of(manifest, records), LABELS[0], extractor, cache)
-            # The synthetic part has the same real look-alikes beside it: a part holds either label half and half.
-            arms = [[joined(real, negative)], [joined(real, negative), joined(new, negative)]]
+            # A part holds either label half and half. In the second arm the synthetic cells have the same real look-alikes
+            # beside them, so that whatever marks a cell as synthetic speaks for the type; in the third it does not.
+            classic = joined(real, negative)
+            arms = [[classic], [classic, joined(new, negative)], [classic, joined(new, others_made)]]
             for kind in (ConvNet(), LinearProbe()):
                 tasks += [partial(chances, kind, arm, test, seed) for arm in arms]
-        found = np.array(list(results_of(tasks, cores()))).reshape(len(SEEDS), 2, 2, len(test))
+        found = np.array(list(results_of(tasks, cores()))).reshape(len(SEEDS), 2, len(ARMS), len(test))
         truth = np.array([label == TYPE for label in test.labels])
         patients = np.array([str(r.patient) for r in (*tested_records, *others)])
         kinds = ("small network", "linear probe, vit-s-focus")
         return {
             "tested": {"of_the_type": len(tested), "others": len(others), "patients": len(set(patients))},
-            "kinds": {kind: gain(truth, patients, found[:, k, 0], found[:, k, 1]) for k, kind in enumerate(kinds)},
+            "kinds": {
+                kind: {
+                    arm: gain(truth, patients, found[:, k, 0], found[:, k, a]) for a, arm in enumerate(ARMS) if a > 0
+                }
+                for k, kind in enumerate(kinds)
+            },
         }
 
     return {
@@ -298,16 +320,17 @@ def page(result: dict[str, object]) -> str:
                 return f"{c['value']:.2f} / {c['floor']:.2f} = {ratio}"
 
             row(f"{measure_name}, {extractor}: synthetic / real", of)
-    for kind in next(iter(sizes.values()))["utility"]["kinds"]:
+    kinds = next(iter(sizes.values()))["utility"]["kinds"]
+    for kind, arm in ((kind, arm) for kind in kinds for arm in ARMS[1:]):
 
-        def arms(e, k=kind):  # type: ignore[no-untyped-def]
-            u = e["utility"]["kinds"][k]
+        def arms(e, k=kind, a=arm):  # type: ignore[no-untyped-def]
+            u = e["utility"]["kinds"][k][a]
             return (
                 f"{u['classic']:.3f} → {u['with_synthetic']:.3f}: {100 * u['gain']:+.1f} points "
                 f"({100 * u['low']:+.1f} to {100 * u['high']:+.1f})"
             )
 
-        row(f"average precision, classic → with synthetic, {kind}", arms)
+        row(f"average precision, classic → {arm}, {kind}", arms)
     return "\n".join(lines) + "\n"
 
 

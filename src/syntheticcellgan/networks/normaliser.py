@@ -1,8 +1,11 @@
 """The learned normaliser: from how a laboratory's images look to one smooth map of colours.
 
-    codes = normaliser.codes(images)                     # one for each image, of what it says about lamp and stain
+    codes = normaliser.codes(images)                     # one for each image, of what it says about its stain
     maps = normaliser.maps(own, laboratory)              # own: of the image; laboratory: mean of many
     normaliser.recoloured(pixels, maps)                  # pixels one by one
+
+Images and pixels come divided by the colour of their empty slide: lamps are gone before anything has to be learnt, and the
+empty slide becomes that of the reference, whatever the network thinks.
 
 A pixel's new colour depends on its old one and on the map alone, never on its neighbours, so no edge can move: structure
 is kept by how the network is built, not by a loss.
@@ -21,13 +24,17 @@ VIEW = 64
 CHANNELS = (4, 24, 48, 64, 96)
 CODE = 2 * CHANNELS[-1]
 HIDDEN = 24  # of the map
-SIZES = (3 * HIDDEN, HIDDEN, HIDDEN * HIDDEN, HIDDEN, HIDDEN * 3, 9, 3)
-"""Numbers of a map: two hidden layers, the last one, and an affine part beside them."""
+SIZES = (3 * HIDDEN, HIDDEN, HIDDEN * HIDDEN, HIDDEN, HIDDEN * 3, 9)
+"""Numbers of a map: two hidden layers, the last one, and a matrix beside them."""
+DARKEST = 0.05
+"""0 … 1: an empty slide darker than that is none."""
+BRIGHTEST = 1.3
+"""Over the empty slide: what is brighter is a reflection."""
 STRENGTH = 0.1  # of a map's numbers beside those that all maps share
 
 
 class Normaliser(nn.Module):
-    """About 0.3 M parameters; images (N, 3, 64, 64), 0 … 1, sRGB, the cell in the middle."""
+    """About 0.3 M parameters; images (N, 3, 64, 64), sRGB over that of the empty slide, about 0 … 1; the cell in the middle."""
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
@@ -58,13 +65,18 @@ class Normaliser(nn.Module):
         return maps
 
     def recoloured(self, pixels: Tensor, maps: Tensor) -> Tensor:
-        """(N, P, 3) 0 … 1 → the same, not clipped."""
-        a, b, c, d, e, matrix, shift = maps.split(SIZES, dim=1)
-        x = 2 * pixels - 1
-        hidden = F.silu(torch.baddbmm(b[:, None], x, a.view(-1, 3, HIDDEN)))
-        hidden = F.silu(torch.baddbmm(d[:, None], hidden, c.view(-1, HIDDEN, HIDDEN)))
-        y = hidden @ e.view(-1, HIDDEN, 3) + torch.baddbmm(shift[:, None], x, matrix.view(-1, 3, 3))
-        return (y + 1) / 2
+        """(N, P, 3), over the empty slide → the same; 1 stays 1."""
+        a, b, c, d, e, matrix = maps.split(SIZES, dim=1)
+
+        def beyond_the_line(x: Tensor) -> Tensor:
+            hidden = F.silu(torch.baddbmm(b[:, None], x, a.view(-1, 3, HIDDEN)))
+            hidden = F.silu(torch.baddbmm(d[:, None], hidden, c.view(-1, HIDDEN, HIDDEN)))
+            return hidden @ e.view(-1, HIDDEN, 3)
+
+        # Measured from the empty slide, so that it maps to itself.
+        x = 2 * (pixels.clamp(0, BRIGHTEST) - 1)
+        y = beyond_the_line(x) - beyond_the_line(torch.zeros_like(x[:, :1])) + x @ matrix.view(-1, 3, 3)
+        return 1 + y / 2
 
 
 def _plain_map(chance: torch.Generator) -> Tensor:

@@ -26,12 +26,14 @@ from syntheticcellgan.bundle_tensors import one_thread, read_tensors
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.files import write_whole
-from syntheticcellgan.networks.normaliser import VIEW, Normaliser
+from syntheticcellgan.networks.normaliser import DARKEST, VIEW, Normaliser
+from syntheticcellgan.segmentation import background_colour
 from syntheticcellgan.stain.look import LIMIT, Image
 
 FORMAT = 1
 SUFFIX = ".safetensors"
 LARGEST = 4_000_000
+MEASURED_AT = 128  # side in pixels, as looks are
 _RECORD = "syntheticcellgan"
 _STRIP = 1 << 16  # pixels at a time
 
@@ -49,6 +51,11 @@ class LearnedNormaliser:
         """Of the laboratory whose look images get."""
         return str(self.record["reference"])
 
+    @property
+    def white(self) -> Tensor:
+        """(3,) 0 … 1, sRGB of the empty slide that images get."""
+        return torch.tensor(self.record["white"], dtype=torch.float32)
+
     def fitted(self, images: Sequence[Image], progress: Callable[[int, int], None] | None = None) -> LearnedRecolouring:
         """The map of one laboratory, from up to 200 of its images (paths or (H, W, 3) uint8), spread evenly.
 
@@ -58,28 +65,34 @@ class LearnedNormaliser:
         if not len(images):
             raise InputError("No image tells how the laboratory looks; give at least one, better 20 or more.")
         places = np.unique(np.linspace(0, len(images) - 1, LIMIT).round().astype(int))
-        codes = []
+        codes, whites = [], []
         for done, i in enumerate(places, 1):
             image = images[i]
-            codes.append(self.code(image if isinstance(image, np.ndarray) else read_image(image)))
+            pixels = image if isinstance(image, np.ndarray) else read_image(image)
+            whites.append(empty_slide(pixels))
+            codes.append(self.code(pixels, whites[-1]))
             if progress is not None:
                 progress(done, len(places))
-        return LearnedRecolouring(self, torch.cat(codes).mean(dim=0, keepdim=True))
+        bounds = np.percentile(whites, [5, 95], axis=0)
+        return LearnedRecolouring(self, torch.cat(codes).mean(dim=0, keepdim=True), bounds)
 
     @torch.no_grad()
-    def code(self, image: np.ndarray) -> Tensor:
-        """What an image (H, W, 3) uint8 says about lamp and stain, (1, CODE)."""
-        small = torch.tensor(resize_square(image, VIEW)).permute(2, 0, 1)[None].float() / 255
+    def code(self, image: np.ndarray, white: np.ndarray) -> Tensor:
+        """What an image (H, W, 3) uint8, whose empty slide is `white` (3,), says about its stain: (1, CODE)."""
+        small = torch.from_numpy(resize_square(image, VIEW) / np.float32(255) / white.astype(np.float32))
         with one_thread():
-            return self.network.codes(small)
+            return self.network.codes(small.permute(2, 0, 1)[None])
 
 
 @dataclass(frozen=True)
 class LearnedRecolouring:
-    """For the images of one laboratory, whose mean code is `laboratory` (1, CODE)."""
+    """For the images of one laboratory. laboratory: their mean code, (1, CODE). whites: (2, 3), bounds of their empty slides;
+    an image outside of them, such as one filled with cells, is taken to have the nearest.
+    """
 
     normaliser: LearnedNormaliser
     laboratory: Tensor
+    whites: np.ndarray
 
     @property
     def record(self) -> dict[str, object]:
@@ -91,15 +104,22 @@ class LearnedRecolouring:
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """`image`, (H, W, 3) uint8 of any size, in the look of the reference."""
         network = self.normaliser.network
-        maps = network.maps(self.normaliser.code(image), self.laboratory)
+        white = np.clip(empty_slide(image), *self.whites).astype(np.float32)
+        maps = network.maps(self.normaliser.code(image, white), self.laboratory)
         # Equal colours become equal, so each is computed once.
         flat = np.ascontiguousarray(image.reshape(-1, 3)).astype(np.uint32)
         colours, places = np.unique(flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2], return_inverse=True)
-        pixels = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.float32) / 255
+        pixels = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.float32) / 255 / white
         with one_thread():
             parts = [network.recoloured(part[None], maps)[0] for part in torch.from_numpy(pixels).split(_STRIP)]
-        moved = (torch.cat(parts).clamp(0, 1) * 255).round().byte().numpy()
+        moved = ((torch.cat(parts) * self.normaliser.white).clamp(0, 1) * 255).round().byte().numpy()
         return np.ascontiguousarray(moved[places.reshape(-1)].reshape(image.shape))
+
+
+def empty_slide(image: np.ndarray) -> np.ndarray:
+    """(3,) 0 … 1, sRGB of the empty slide of (H, W, 3) uint8, as far as it can be seen."""
+    small = resize_square(image, MEASURED_AT) if min(image.shape[:2]) > MEASURED_AT else image
+    return np.maximum(np.asarray(background_colour(small), float) / 255, DARKEST)
 
 
 def shipped_normalisers() -> dict[str, Path]:
@@ -150,8 +170,11 @@ def _record(content: bytes, path: Path) -> dict[str, Any]:
     length = int.from_bytes(content[:8], "little")
     try:
         record = json.loads(json.loads(content[8 : 8 + length])["__metadata__"][_RECORD])
+        white = np.array(record["white"], float)
         if record["format"] != FORMAT or not isinstance(record["reference"], str):
             raise ValueError("another version")
+        if white.shape != (3,) or not ((white >= DARKEST) & (white <= 1)).all():
+            raise ValueError("no empty slide")
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path} holds no normaliser of this version; write one with `scg stain learn`.") from None
     return dict(record)

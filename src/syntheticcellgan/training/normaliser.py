@@ -21,7 +21,7 @@ from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.data.manifest import LABEL_FILES, Manifest, Record, image_files, read_manifest
 from syntheticcellgan.data.splits import read_split
 from syntheticcellgan.errors import InputError, ScgError
-from syntheticcellgan.networks.normaliser import VIEW, Normaliser
+from syntheticcellgan.networks.normaliser import DARKEST, VIEW, Normaliser
 from syntheticcellgan.provenance import SOFTWARE
 from syntheticcellgan.segmentation import background_colour
 from syntheticcellgan.stain.colour import difference, to_lab, white_point
@@ -34,6 +34,7 @@ from syntheticcellgan.training.virtual_laboratories import Laboratories
 KEPT = 96
 """Side of the images in memory: room for other magnifications."""
 PIXELS = 1024  # of each image that a step compares: neighbours say much the same
+MISTAKEN = 0.03  # standard deviation of the logarithm of a measured empty slide
 ZOOMS = (0.7, 1.25)  # so that crowded and sparse fields, small and large cells are seen
 
 
@@ -98,6 +99,10 @@ def _step(network: Normaliser, reference: Reference, training: NormaliserTrainin
     drawn = Laboratories.drawn(labs, cells, chance)
     wanted = drawn.sharpness(images.view(labs, cells, 3, VIEW, VIEW))
     seen = drawn(wanted, reference.white)
+    # The empty slide of a crowded field cannot be measured without error.
+    error = torch.exp(MISTAKEN * torch.randn(labs, cells, 3, generator=chance))
+    seen = seen / (drawn.whites(reference.white) * error).clamp_min(DARKEST)[..., None, None]
+    wanted = wanted / reference.white[:, None, None]
     codes = network.codes(seen.flatten(0, 1)).view(labs, cells, -1)
     # What is known of a laboratory: any of its images, from one to all, the very one that is recoloured or not.
     chosen = torch.rand(labs, cells, generator=chance) < torch.rand(labs, 1, generator=chance)
@@ -109,7 +114,7 @@ def _step(network: Normaliser, reference: Reference, training: NormaliserTrainin
     pixels, target = (x.flatten(0, 1).flatten(2)[..., places].transpose(1, 2) for x in (seen, wanted))
     distance = (network.recoloured(pixels, maps) - target).abs().mean(dim=2)
     # The empty slide is most of the picture and the least of the matter.
-    weight = 0.1 + (target - reference.white).abs().mean(dim=2)
+    weight = 0.1 + (target - 1).abs().mean(dim=2)
     return (distance * weight).mean() / weight.mean(), distance.detach().mean().item()
 
 
@@ -158,6 +163,7 @@ def learn_from(
         "software": SOFTWARE,
         "reference": name or folder.resolve().name,
         "licence": licence,
+        "white": [round(float(value), 4) for value in reference.white],
         "images": len(learnt),
         "settings": to_dict(training),
         "minutes": round(minutes, 1),
@@ -200,9 +206,11 @@ def unseen_error(network: Normaliser, held_out: Reference, seed: int) -> tuple[f
     drawn = Laboratories.drawn(UNSEEN, cells, chance)
     wanted = drawn.sharpness(images.view(UNSEEN, cells, 3, VIEW, VIEW))
     seen = drawn(wanted, held_out.white)
-    codes = network.codes(seen.flatten(0, 1)).view(UNSEEN, cells, -1)
+    whites = drawn.whites(held_out.white).clamp_min(DARKEST)
+    codes = network.codes((seen / whites[..., None, None]).flatten(0, 1)).view(UNSEEN, cells, -1)
     maps = network.maps(codes.flatten(0, 1), codes.mean(dim=1, keepdim=True).expand_as(codes).flatten(0, 1))
     pixels, target = (x.flatten(0, 1).flatten(2).transpose(1, 2) for x in (seen, wanted))
     white = white_point(held_out.white.numpy() * 255)
-    labs = [to_lab(x.clamp(0, 1).numpy() * 255, white) for x in (target, pixels, network.recoloured(pixels, maps))]
+    after = network.recoloured(pixels / whites.flatten(0, 1)[:, None], maps) * held_out.white
+    labs = [to_lab(x.clamp(0, 1).numpy() * 255, white) for x in (target, pixels, after)]
     return float(difference(labs[0], labs[1]).mean()), float(difference(labs[0], labs[2]).mean())

@@ -49,14 +49,19 @@ class Laboratories:
         # Lamps of some laboratories are all alike, those of others differ from smear to smear.
         spread = 0.3 * torch.rand(count, 1, 1, generator=chance).square()
         lamp = lamp * torch.exp(spread * (normal(count, cells, 1) + 0.7 * normal(count, cells, 3)))
+        # One in ten is the reference itself, whose images are to stay as they are.
+        own = (torch.rand(count, 1, 1, generator=chance) < 0.1).float()
+        stain = own * eye + (1 - own) * stain
         saturation = uniform(0.5, 1.5, count, 1, 1)
         mixing = saturation * eye + (1 - saturation) / 3 + 0.06 * normal(count, 3, 3)
+        glare = 0.25 * torch.rand(count, 1, 1, generator=chance).pow(3) * torch.exp(0.2 * normal(count, 1, 3))
+        curve = torch.exp((1 - own) * (0.2 * normal(count, 1, 1) + 0.06 * normal(count, 1, 3)))
         return cls(
             stain,
             lamp,
-            0.25 * torch.rand(count, 1, 1, generator=chance).pow(3) * torch.exp(0.2 * normal(count, 1, 3)),
-            torch.exp(0.2 * normal(count, 1, 1) + 0.06 * normal(count, 1, 3)),
-            mixing,
+            (1 - own) * glare,
+            curve,
+            own * eye + (1 - own) * mixing,
             1.2 * torch.rand(count, generator=chance),
             0.04 * torch.rand(count, generator=chance).square(),
             chance,
@@ -64,19 +69,26 @@ class Laboratories:
 
     def __call__(self, images: Tensor, white: Tensor) -> Tensor:
         """(L, K, 3, H, W) of the reference, whose empty slide is `white` (3,) sRGB → in the colours of these laboratories."""
-        count, cells, _, height, width = images.shape
-        x = images.permute(0, 1, 3, 4, 2).reshape(count, cells * height * width, 3)
-        density = -torch.log((_light(x) / _light(white)).clamp_min(DARKEST))
-        light = torch.exp(-(density @ self.stain).clamp(-0.3, 7.0))
-        lamp = self.lamp.repeat_interleave(height * width, dim=1)
-        light = (light + self.glare) / (1 + self.glare) * _light(white) * lamp
-        seen = _srgb(light.clamp(0, 1)).clamp_min(DARKEST) ** self.curve
-        # Mixed about the empty slide: its colour is the lamp's affair.
-        middle = _srgb((_light(white) * self.lamp.mean(dim=1, keepdim=True)).clamp(0, 1)) ** self.curve
-        seen = middle + (seen - middle) @ self.mixing
-        seen = seen.view(count, cells, height, width, 3).permute(0, 1, 4, 2, 3)
+        pixels = images.permute(0, 1, 3, 4, 2).flatten(2, 3)
+        seen = self._coloured(pixels, white).unflatten(2, images.shape[3:]).permute(0, 1, 4, 2, 3)
         grain = torch.randn(seen.shape, generator=self.chance) * self.grain[:, None, None, None, None]
         return (seen + grain).clamp(0, 1)
+
+    def whites(self, white: Tensor) -> Tensor:
+        """(L, K, 3): what the empty slide looks like in each image."""
+        count, cells, _ = self.lamp.shape
+        return self._coloured(white.expand(count, cells, 1, 3), white)[:, :, 0].clamp(0, 1)
+
+    def _coloured(self, pixels: Tensor, white: Tensor) -> Tensor:
+        """Pixels (L, K, P, 3) in the reference's colours → in these laboratories'."""
+        density = -torch.log((_light(pixels) / _light(white)).clamp_min(DARKEST))
+        light = torch.exp(-(density @ self.stain[:, None]).clamp(-0.3, 7.0))
+        glare, curve = self.glare[:, None], self.curve[:, None]
+        light = (light + glare) / (1 + glare) * _light(white) * self.lamp[:, :, None]
+        seen = _srgb(light.clamp(0, 1)).clamp_min(DARKEST) ** curve
+        # Mixed about the empty slide: its colour is the lamp's affair.
+        middle = _srgb((_light(white) * self.lamp.mean(dim=1)[:, None, None]).clamp(0, 1)) ** curve
+        return middle + (seen - middle) @ self.mixing[:, None]
 
     def sharpness(self, images: Tensor) -> Tensor:
         """(L, K, 3, H, W), as sharp as these laboratories' cameras are."""
