@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
+from skimage.feature import hog
 from torchstain.numpy.normalizers.macenko import NumpyMacenkoNormalizer
 from torchstain.numpy.normalizers.reinhard import NumpyReinhardNormalizer
 
@@ -40,10 +41,10 @@ from syntheticcellgan.training.virtual_laboratories import Laboratories
 
 TYPES = ("basophil", "eosinophil", "lymphocyte", "monocyte", "neutrophil")
 PIXELS = 128
-LOOK_IMAGES, FEWEST, STRUCTURE = 40, 10, 60
+LOOK_IMAGES, FEWEST, STRUCTURE = 40, 10, 40
 DRAWS, COPIES = 500, 2
 HOME = "home"
-KINDS = ("small network", "linear probe")
+KINDS = ("colour and gradients", "small network", "linear probe")
 
 METHODS = {
     "plain": ("plain", "none"),
@@ -163,10 +164,31 @@ def apart(manifest: Manifest, rng: np.random.Generator) -> tuple[list[Record], M
     return chosen[:LOOK_IMAGES], Manifest(manifest.root, rest)
 
 
-def labelled(images: Images, labels: Sequence[str], extractor: Extractor | None, cache: Path) -> Labelled:
-    """Without an extractor, for the small network, features are left out."""
+def colours_and_gradients(image: np.ndarray) -> np.ndarray:
+    """(170,) of (64, 64, 3) uint8: histograms of the middle's colours, means and spreads of colour in four rings about the
+    middle, and histograms of oriented gradients (Dalal & Triggs 2005).
+    """
+    x = image.astype(np.float32) / 255
+    y, z = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j]
+    radius = np.hypot(y, z)
+    middle = x[radius < 0.6]
+    parts = [np.histogram(middle[:, c], 8, (0, 1))[0] / len(middle) for c in range(3)]
+    for low in (0.0, 0.25, 0.5, 0.75):
+        ring = x[(radius >= low) & (radius < low + 0.25)]
+        parts += [ring.mean(axis=0), ring.std(axis=0)]
+    parts.append(hog(x.mean(axis=2), orientations=8, pixels_per_cell=(16, 16), cells_per_block=(1, 1))[:128])
+    return np.concatenate(parts)
+
+
+def labelled(images: Images, labels: Sequence[str], kind: str, extractor: Extractor, cache: Path) -> Labelled:
+    """For the small network features are left out."""
     small = np.stack([resize_square(image, SIDE) for image in images])
-    features = np.zeros((len(small), 1), np.float32) if extractor is None else features_of(images, extractor, cache)
+    if kind == "small network":
+        features = np.zeros((len(small), 1), np.float32)
+    elif kind == "linear probe":
+        features = features_of(images, extractor, cache)
+    else:
+        features = np.stack([colours_and_gradients(image) for image in small])
     return Labelled(small, features, tuple(labels))
 
 
@@ -211,7 +233,7 @@ def answers(
         path = folder / f"{kind}-{effort:g}-{arm}-{seed}.npz".replace(" ", "-")
         if not path.exists():
             fewer = [nine_tenths(part, np.random.default_rng([seed, k])) for k, part in enumerate(parts)]
-            if kind == "linear probe":
+            if kind != "small network":
                 predict = LinearProbe().fit(fewer, TYPES, seed, augment=False)
             else:
                 network = ConvNet(recolour=strong_colours if arm == "strong" else None)
@@ -237,13 +259,13 @@ def measured(
     effort: float,
 ) -> dict[str, dict[str, dict]]:
     """Scores of one kind of classifier: method → laboratory → figures."""
-    judge, cache = (extractor if kind == "linear probe" else None), work / "features"
+    cache = work / "features"
     tests = {
-        name: {how: labelled(images, raw[name][1], judge, cache) for how, images in by.items()}
+        name: {how: labelled(images, raw[name][1], kind, extractor, cache) for how, images in by.items()}
         for name, by in normalised.items()
     }
-    wanted = [name for name in training_sets if judge is not None or not name.startswith("strong")]
-    sets = {name: labelled(*training_sets[name], judge, cache) for name in wanted}
+    wanted = [name for name in training_sets if kind != "small network" or not name.startswith("strong")]
+    sets = {name: labelled(*training_sets[name], kind, extractor, cache) for name in wanted}
     arms = {
         "plain": [sets["plain"]],
         # The network draws new colours for every batch; the probe gets copies.
