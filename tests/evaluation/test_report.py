@@ -127,6 +127,16 @@ def test_the_look_of_synthetic_cells_stands_in_the_report_and_among_the_cards_fi
     assert any(name.startswith("Difference of look from real cells, nucleus (CIEDE2000)") for name in names)
 
 
+def test_the_page_names_types_learnt_from_few_images_and_features_that_can_be_asked_for(written):
+    content = read_report(written).content
+    about = {"name": "b", "id": "1", "adapted": {"hairy_cell": 40}, "features": ["cell_size"]}
+    shown = Pictures({"lymphocyte": ((), ()), "monocyte": ((), ()), "platelet": ((), ())}, (), ())
+    for bundle, there in ((about, True), ({"name": "b", "id": "1"}, False)):  # reports of before say nothing of it
+        page = render(Report({**content, "inputs": {**content["inputs"], "bundle": bundle}, "sections": {}}), shown)
+        assert ("added by <code>scg adapt</code> from 40 images" in page) is there
+        assert ("The bundle knows cell size" in page) is there
+
+
 def test_comparison_sets_reports_side_by_side(written, tmp_path):
     report = read_report(written)
     other = {**report.content, "name": "other"}

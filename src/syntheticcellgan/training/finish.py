@@ -16,10 +16,12 @@ from syntheticcellgan import __version__
 from syntheticcellgan.bundle import verify_bundle, write_bundle
 from syntheticcellgan.bundle_training import training_networks
 from syntheticcellgan.config import to_dict
+from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.pixels import to_uint8
+from syntheticcellgan.stain.look import fit
 from syntheticcellgan.training import perceptual, selection
 from syntheticcellgan.training.loop import load_best
 from syntheticcellgan.training.randomness import torch_generator
@@ -82,6 +84,7 @@ def make_card(
             "split_by": data.split.unit,
             "split_seed": data.split.seed,
             "counts": {part: data.part(part).counts for part in ("train", "validation", "test")},
+            "look": _look(data),
         },
         "training": {
             "machine": run.hardware.name,
@@ -99,6 +102,15 @@ def make_card(
             "Synthetic cells carry no patient's findings and prove nothing about any patient.",
         ],
     }
+
+
+def _look(data: Data) -> dict[str, Any]:
+    """How the laboratory stains and photographs, of its training images; {} where too few of them show a whole cell."""
+    training = data.part("train")
+    try:
+        return fit([training.path(record) for record in training.records], training.root.name).summary()
+    except InputError:
+        return {}
 
 
 def stage_figures(progress: Mapping[S, Mapping[str, Any]]) -> dict[S, dict[str, Any]]:
