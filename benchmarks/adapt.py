@@ -27,16 +27,21 @@ from sklearn.metrics import average_precision_score
 
 import syntheticcellgan
 from syntheticcellgan import SyntheticCellGAN, adapt
+from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.cores import cores
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.data.manifest import Manifest, Record, read_manifest
 from syntheticcellgan.evaluation.classifiers import SIDE, Classifier, ConvNet, Labelled, LinearProbe
 from syntheticcellgan.evaluation.copies import Fingerprints, find_copies
-from syntheticcellgan.evaluation.diversity import diversity
+from syntheticcellgan.evaluation.diversity import diversity, precision_recall_density_coverage
 from syntheticcellgan.evaluation.features import Extractor, ensure_independent, features_of, get_extractor
 from syntheticcellgan.evaluation.fidelity import fidelity
 from syntheticcellgan.evaluation.parallel import results_of
 from syntheticcellgan.evaluation.statistics import Sample
+from syntheticcellgan.networks.autoencoder import Autoencoder
+from syntheticcellgan.networks.degradation import degrade, shrink
+from syntheticcellgan.pixels import to_tensor, to_uint8
+from syntheticcellgan.stain.look import fit as fit_look
 from syntheticcellgan.training.hardware import use_threads
 
 TYPE = "promyelocyte_apl"
@@ -53,7 +58,10 @@ SEEDS = (0, 1, 2, 3, 4)
 TRAINED_ON, TESTED_ON = 40, 40  # of each look-alike
 SYNTHETIC = 200
 SHOWN = 32
-RESAMPLES = 1000
+RESAMPLES = 300
+POOL = 80  # of each look-alike, from which each seed draws its own
+SYNTHETIC_OTHERS = 50  # of each look-alike that the bundle knows
+ARMS = ("classic", "with synthetic", "with synthetic, look-alikes too")
 EXTRACTORS = ("vit-s-focus", "vgg16-hed")
 BARS = {"recall": 0.3, "gain": 0.03}
 
@@ -95,7 +103,12 @@ def cells(manifest: Manifest, patients: set[str], kinds: tuple[str, ...], count:
 
 
 def look_alikes(manifest: Manifest, patients: set[str], count: int, seed: int) -> list[Record]:
-    return [r for kinds in LOOK_ALIKES.values() for r in cells(manifest, patients, kinds, count, seed)]
+    """Of each look-alike `count`, drawn by the seed from a pool that is the same for all seeds."""
+    found = []
+    for kinds in LOOK_ALIKES.values():
+        pool = cells(manifest, patients, kinds, POOL, 0)
+        found += [pool[i] for i in np.random.default_rng(seed).permutation(len(pool))[:count]]
+    return found
 
 
 def images_of(manifest: Manifest, records: list[Record]) -> list[np.ndarray]:
@@ -195,6 +208,49 @@ def quality(
     return result
 
 
+@torch.no_grad()
+def retold(chain: SyntheticCellGAN, images: list[np.ndarray], sharp: bool) -> list[np.ndarray]:
+    """Real cells of the type made small and translated back: all the variety of real cells, what is lost is lost on the way.
+
+    sharp: made small alone; else through the autoencoder as well, as generated cells come out of its decoder.
+    """
+    bundle, config = chain.bundle, chain.bundle.chain
+    chance = torch.Generator().manual_seed(0)
+    autoencoder = Autoencoder(config).eval()
+    autoencoder.load_state_dict(read_training(bundle.training, config, bundle.path)["autoencoder"])
+    done = []
+    for start in range(0, len(images), 16):
+        basic = shrink(to_tensor(np.stack(images[start : start + 16])), config.translator.scale)
+        if not sharp:
+            basic = autoencoder.decoder(autoencoder.encoder(basic))
+        types = torch.full((len(basic),), config.cell_types.index(TYPE))
+        level = torch.full((len(basic),), 0.0 if sharp else config.translator.level)
+        basic = degrade(basic, level, torch.randn(basic.shape, generator=chance))
+        noise = torch.randn(len(basic), config.translator.noise_channels, *basic.shape[2:], generator=chance)
+        done += list(to_uint8(bundle.translator(basic, types, level, noise)))
+    return done
+
+
+def where_recall_is_lost(
+    chain: SyntheticCellGAN, made: list[np.ndarray], tested: list[np.ndarray], learnt: list[np.ndarray], cache: Path
+) -> dict[str, float]:
+    """Recall of the tested cells by sets that each lose one thing more; `…, moved`: by their features moved onto the real mean."""
+    extractor = get_extractor(EXTRACTORS[0])
+    x = features_of(tested, extractor, cache)
+    sets = {
+        "real cells of other patients": learnt,
+        "the same, made small and translated": retold(chain, learnt, sharp=True),
+        "the same, through the autoencoder too": retold(chain, learnt, sharp=False),
+        "synthetic": made[: len(learnt)],
+    }
+    found = {}
+    for name, images in sets.items():
+        y = features_of(images, extractor, cache)
+        found[name] = precision_recall_density_coverage(x, y)[1]
+        found[f"{name}, moved"] = precision_recall_density_coverage(x, y - y.mean(axis=0) + x.mean(axis=0))[1]
+    return {name: round(value, 3) for name, value in found.items()}
+
+
 def sheet(images: list[np.ndarray], path: Path) -> None:
     """The first 32, four rows of eight at half size."""
     small = [resize_square(image, 128) for image in images[:SHOWN]]
@@ -222,7 +278,9 @@ def measure(options: argparse.Namespace, manifest: Manifest, size: int) -> dict[
         all_learnt = images_of(manifest, cells(manifest, learnt, (TYPE,), 10_000, 0))
         training = chain.bundle.card["training"]
         used = training["extractors_in_losses"] + training["extractors_in_selection"]
-        return quality(few, made, tested, all_learnt, cache, used)
+        return quality(few, made, tested, all_learnt, cache, used) | {
+            "recall_lost": where_recall_is_lost(chain, made, tested, all_learnt, cache)
+        }
 
     def answers() -> dict[str, object]:
         extractor = get_extractor("vit-s-focus")
@@ -231,21 +289,34 @@ def measure(options: argparse.Namespace, manifest: Manifest, size: int) -> dict[
             labelled(tested, TYPE, extractor, cache), labelled(images_of(manifest, others), LABELS[0], extractor, cache)
         )
         real, new = labelled(few, TYPE, extractor, cache), labelled(made, TYPE, extractor, cache)
+        theirs = images_of(manifest, look_alikes(manifest, learnt, SYNTHETIC_OTHERS, 0))
+        known = [name for name in LOOK_ALIKES if name in chain.cell_types]
+        style = fit_look([*few, *theirs], "laboratory")
+        others_made = labelled(
+            list(chain.generate(known, SYNTHETIC_OTHERS, style=style).images), LABELS[0], extractor, cache
+        )
         tasks = []
         for seed in SEEDS:
             records = look_alikes(manifest, learnt, TRAINED_ON, seed)
             negative = labelled(images_of(manifest, records), LABELS[0], extractor, cache)
-            # The synthetic part has the same real look-alikes beside it: a part holds either label half and half.
-            arms = [[joined(real, negative)], [joined(real, negative), joined(new, negative)]]
+            # A part holds either label half and half. In the second arm the synthetic cells have the same real look-alikes
+            # beside them, so that whatever marks a cell as synthetic speaks for the type; in the third it does not.
+            classic = joined(real, negative)
+            arms = [[classic], [classic, joined(new, negative)], [classic, joined(new, others_made)]]
             for kind in (ConvNet(), LinearProbe()):
                 tasks += [partial(chances, kind, arm, test, seed) for arm in arms]
-        found = np.array(list(results_of(tasks, cores()))).reshape(len(SEEDS), 2, 2, len(test))
+        found = np.array(list(results_of(tasks, cores()))).reshape(len(SEEDS), 2, len(ARMS), len(test))
         truth = np.array([label == TYPE for label in test.labels])
         patients = np.array([str(r.patient) for r in (*tested_records, *others)])
         kinds = ("small network", "linear probe, vit-s-focus")
         return {
             "tested": {"of_the_type": len(tested), "others": len(others), "patients": len(set(patients))},
-            "kinds": {kind: gain(truth, patients, found[:, k, 0], found[:, k, 1]) for k, kind in enumerate(kinds)},
+            "kinds": {
+                kind: {
+                    arm: gain(truth, patients, found[:, k, 0], found[:, k, a]) for a, arm in enumerate(ARMS) if a > 0
+                }
+                for k, kind in enumerate(kinds)
+            },
         }
 
     return {
@@ -289,6 +360,8 @@ def page(result: dict[str, object]) -> str:
         "known types' cells changed",
         lambda e: f"{e['forgetting']['different']} of {e['forgetting']['compared']}",
     )
+    for name in next(iter(sizes.values()))["quality"]["recall_lost"]:
+        row(f"recall, {EXTRACTORS[0]}, by {name}", lambda e, n=name: f"{e['quality']['recall_lost'][n]:.2f}")
     for extractor in EXTRACTORS:
         for measure_name in ("recall", "coverage", "precision"):
 
@@ -298,16 +371,17 @@ def page(result: dict[str, object]) -> str:
                 return f"{c['value']:.2f} / {c['floor']:.2f} = {ratio}"
 
             row(f"{measure_name}, {extractor}: synthetic / real", of)
-    for kind in next(iter(sizes.values()))["utility"]["kinds"]:
+    kinds = next(iter(sizes.values()))["utility"]["kinds"]
+    for kind, arm in ((kind, arm) for kind in kinds for arm in ARMS[1:]):
 
-        def arms(e, k=kind):  # type: ignore[no-untyped-def]
-            u = e["utility"]["kinds"][k]
+        def arms(e, k=kind, a=arm):  # type: ignore[no-untyped-def]
+            u = e["utility"]["kinds"][k][a]
             return (
                 f"{u['classic']:.3f} → {u['with_synthetic']:.3f}: {100 * u['gain']:+.1f} points "
                 f"({100 * u['low']:+.1f} to {100 * u['high']:+.1f})"
             )
 
-        row(f"average precision, classic → with synthetic, {kind}", arms)
+        row(f"average precision, classic → {arm}, {kind}", arms)
     return "\n".join(lines) + "\n"
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from syntheticcellgan.evaluation.study import evaluate
     from syntheticcellgan.pipeline import Cells, SyntheticCellGAN
     from syntheticcellgan.stain.comparison import compare
+    from syntheticcellgan.stain.learned import LearnedNormaliser, read_normaliser
     from syntheticcellgan.stain.look import Look
     from syntheticcellgan.stain.recolour import Recolouring
     from syntheticcellgan.stain.sources import look_of
@@ -32,6 +33,7 @@ _HOMES = {
     "evaluation.study": ("evaluate",),
     "pipeline": ("Cells", "SyntheticCellGAN"),
     "stain.comparison": ("compare",),
+    "stain.learned": ("LearnedNormaliser", "read_normaliser"),
     "stain.look": ("Look",),
     "stain.recolour": ("Recolouring",),
     "stain.sources": ("look_of",),
@@ -44,6 +46,7 @@ __all__ = [
     "CellType",
     "Cells",
     "InputError",
+    "LearnedNormaliser",
     "Look",
     "Manifest",
     "Recolouring",
@@ -56,6 +59,7 @@ __all__ = [
     "load_bundle",
     "look_of",
     "read_manifest",
+    "read_normaliser",
     "resolve",
     "verify_bundle",
 ]

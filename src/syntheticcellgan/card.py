@@ -19,6 +19,7 @@ def render_card(card: Mapping[str, Any]) -> str:
     lines += ["## Data", "", f"- Source: {data.get('source', 'not stated')}"]
     lines += [f"- Licence of the training images: {data.get('licence', 'not stated')}"]
     lines += [f"- {entry}" for entry in data.get("attribution", [])]
+    lines += _look(data.get("look", {}))
     counts = data.get("counts", {})
     if counts:
         lines += [f"- Split by {data.get('split_by')}, seed {data.get('split_seed')}; images per type and part:", ""]
@@ -37,6 +38,18 @@ def render_card(card: Mapping[str, Any]) -> str:
     lines += _attributes(card.get("attributes", {}))
     lines += ["", "## Limits", ""] + [f"- {limit}" for limit in card.get("limits", [])]
     return "\n".join(lines) + "\n"
+
+
+def _look(look: Mapping[str, Any]) -> list[str]:
+    """How the laboratory of the training images stains and photographs."""
+    if not look:
+        return []
+    white = ", ".join(f"{value:.0f}" for value in look["white_srgb"])
+    parts = [f"{name.replace('_', ' ')} {' '.join(f'{v:.0f}' for v in lab)}" for name, lab in look["lab"].items()]
+    return [
+        f"- Look of {look['images']} training images: background sRGB {white}; L*a*b* against it: {', '.join(parts)}; cells fill "
+        f"{look['diameter']:.0%} of the side. How far other images lie from it: `scg stain check`"
+    ]
 
 
 def _attributes(known: Mapping[str, Any]) -> list[str]:

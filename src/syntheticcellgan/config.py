@@ -144,6 +144,18 @@ class Adaptation:
     )
 
 
+@dataclass(frozen=True)
+class NormaliserTraining:
+    """How the learned normaliser is made from one laboratory's images: `scg stain learn`."""
+
+    seed: int = 0
+    kimg: float = 160.0
+    laboratories: int = 8  # virtual ones in a batch
+    cells: int = 6  # images of each
+    learning_rate: float = 2e-3
+    ema_kimg: float = 10.0
+
+
 def scaled(settings: Adaptation, effort: float) -> Adaptation:
     """The same, `effort` times as long."""
     game, translation = settings.game, settings.translation

@@ -15,6 +15,7 @@ from tests.evaluation.drawn_study import LEAST, Blocks, draw_set
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation import study as studies
 from syntheticcellgan.evaluation.context import Settings
+from syntheticcellgan.evaluation.report.card_figures import card_figures
 from syntheticcellgan.evaluation.report.comparison import compare
 from syntheticcellgan.evaluation.report.page import render
 from syntheticcellgan.evaluation.report.pictures import Pictures
@@ -80,6 +81,7 @@ def test_the_page_is_whole_and_needs_no_network(written):
         "fidelity",
         "copies",
         "morphology",
+        "stain",
         "attributes",
         "utility",
         "probe",
@@ -104,7 +106,7 @@ def test_every_pair_and_sample_is_a_picture(written):
 
 def test_a_report_of_one_section_is_a_page_as_well(written):
     report = read_report(written)
-    for name in ("copies", "duplicates", "morphology", "probe"):
+    for name in ("copies", "duplicates", "morphology", "stain", "probe"):
         only = Report({**report.content, "sections": {name: report.content["sections"][name]}})
         pair = ("data:image/jpeg;base64,AA==", None)
         page = render(
@@ -112,6 +114,27 @@ def test_a_report_of_one_section_is_a_page_as_well(written):
             Pictures({"lymphocyte": ((), ()), "monocyte": ((), ()), "platelet": ((), ())}, (pair,) * 10, (pair,) * 10),
         )
         assert "How it was measured" in page
+
+
+def test_the_look_of_synthetic_cells_stands_in_the_report_and_among_the_cards_figures(written):
+    report = read_report(written)
+    rows = {row.measure: row for row in report.sections["stain"].rows}
+    assert rows["look_difference_nucleus"].value < 3  # drawn with the same colours
+    assert rows["look_difference_nucleus"].low <= rows["look_difference_nucleus"].value
+    assert rows["look_diameter"].floor == 1
+    assert list(report.sections["stain"].details["sentences"]) == ["synthetic"]
+    names = [figure["name"] for figure in card_figures(report)["figures"]]
+    assert any(name.startswith("Difference of look from real cells, nucleus (CIEDE2000)") for name in names)
+
+
+def test_the_page_names_types_learnt_from_few_images_and_features_that_can_be_asked_for(written):
+    content = read_report(written).content
+    about = {"name": "b", "id": "1", "adapted": {"hairy_cell": 40}, "features": ["cell_size"]}
+    shown = Pictures({"lymphocyte": ((), ()), "monocyte": ((), ()), "platelet": ((), ())}, (), ())
+    for bundle, there in ((about, True), ({"name": "b", "id": "1"}, False)):  # reports of before say nothing of it
+        page = render(Report({**content, "inputs": {**content["inputs"], "bundle": bundle}, "sections": {}}), shown)
+        assert ("added by <code>scg adapt</code> from 40 images" in page) is there
+        assert ("The bundle knows cell size" in page) is there
 
 
 def test_comparison_sets_reports_side_by_side(written, tmp_path):

@@ -90,3 +90,11 @@ def test_a_damaged_look_is_refused_with_its_name(change, at_home, tmp_path) -> N
     path.write_text(json.dumps(values))
     with pytest.raises(InputError, match=r"look\.json"):
         read_look(path)
+
+
+def test_the_look_stands_on_the_card(at_home) -> None:
+    from syntheticcellgan.card import render_card
+
+    text = render_card({"data": {"look": at_home.summary()}})
+    assert "Look of 24 training images: background sRGB 250, 228, 205; L*a*b* against it: nucleus" in text
+    assert "Look of" not in render_card({"data": {}})

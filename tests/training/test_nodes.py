@@ -114,9 +114,7 @@ def test_two_nodes_under_torchrun_learn_what_one_process_does(alone, shards: Pat
     same(losses(tmp_path / "run"), alone)
 
 
-def test_killed_under_slurm_and_ended_by_one_process_equals_undisturbed(
-    alone, shards: Path, tmp_path: Path
-) -> None:
+def test_killed_under_slurm_and_ended_by_one_process_equals_undisturbed(alone, shards: Path, tmp_path: Path) -> None:
     arguments = command(shards, tmp_path / "run", tmp_path / "settings.json")
     of_all = {
         **SRUN,

@@ -13,7 +13,7 @@ import click
 from syntheticcellgan.errors import InputError
 
 LINE_SECONDS = 5
-_SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes", "utility", "probe", "map")
+_SECTIONS = ("distribution", "duplicates", "copies", "morphology", "stain", "attributes", "utility", "probe", "map")
 
 
 @click.command()

@@ -15,7 +15,7 @@ from syntheticcellgan.evaluation.extractors.common import Extractor
 from syntheticcellgan.evaluation.features import features_of
 from syntheticcellgan.evaluation.utility import QUICK, STANDARD, UtilitySettings
 
-SECTIONS = ("distribution", "duplicates", "copies", "morphology", "attributes", "utility", "probe", "map")
+SECTIONS = ("distribution", "duplicates", "copies", "morphology", "stain", "attributes", "utility", "probe", "map")
 """All parts of an evaluation, in their order."""
 
 Tell = Callable[[int, int], None]

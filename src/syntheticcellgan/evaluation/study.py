@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from syntheticcellgan import __version__
+from syntheticcellgan.bundle import Bundle
 from syntheticcellgan.data.attribute_table import read_attributes
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation import sources as folders
@@ -58,7 +59,7 @@ def evaluate(
     cache: Folder | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Compare synthetic with real images: fidelity, diversity, copies, morphology, attributes, utility, probe.
+    """Compare synthetic with real images: fidelity, diversity, copies, morphology, stain, attributes, utility, probe.
 
     real: real images that the generator was not trained on. synthetic or bundle: what is judged. train: images that the
     generator was trained on; or split: a split.json of `real`, of which only the test part is compared with and the
@@ -165,6 +166,7 @@ def _measures() -> dict[str, Callable[[Study, Tell], Section]]:
         copying,
         distribution,
         expert_attributes,
+        stain,
         usefulness,
     )
 
@@ -173,6 +175,7 @@ def _measures() -> dict[str, Callable[[Study, Tell], Section]]:
         "duplicates": copying.duplicates,
         "copies": copying.copies,
         "morphology": cell_morphology.measure,
+        "stain": stain.measure,
         "attributes": expert_attributes.measure,
         "utility": usefulness.utility,
         "probe": usefulness.probe,
@@ -213,6 +216,17 @@ def _key(study: Study, name: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def _described(bundle: Bundle, name: str) -> dict[str, Any]:
+    """Of a bundle: name, id, the types that it learnt from few images (with their number), and features to be asked for."""
+    adaptations = bundle.card.get("training", {}).get("adaptations", [])
+    return {
+        "name": name,
+        "id": bundle.id,
+        "adapted": {entry["cell_type"]: entry["images"]["train"] for entry in adaptations},
+        "features": [one["name"] for one in bundle.card.get("attributes", {}).get("predictors", [])],
+    }
+
+
 def _content(
     opened: folders.Sources,
     study: Study,
@@ -246,7 +260,7 @@ def _content(
             "sets": described,
             "laboratories": list(study.laboratories),
             "types": list(study.types),
-            "bundle": None if opened.chain is None else {"name": opened.name, "id": opened.chain.bundle.id},
+            "bundle": None if opened.chain is None else _described(opened.chain.bundle, opened.name),
             "training_images": len(study.training_files) or None,
             "trained_with": opened.trained_with,
         },

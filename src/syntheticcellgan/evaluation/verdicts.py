@@ -248,6 +248,7 @@ def headline(rows: Sequence[Row]) -> list[Row]:
     chosen += [row for row in _of_headline(rows, "frechet_distance") if row.cell_type != ALL]
     for measure in ("precision", "recall", "coverage"):
         chosen += [row for row in _of_headline(rows, measure) if row.cell_type == ALL]
+    chosen += [row for row in rows if row.measure.startswith("look_difference_") and row.detail == "synthetic"]
     chosen += _of_headline(rows, "auc") + find(rows, "copies_beyond_doubt") + find(rows, "near_duplicates")
     return chosen
 

@@ -115,19 +115,23 @@ class Look:
             "diameters": listed(self.diameters),
         }
 
+    def summary(self) -> dict[str, Any]:
+        """For a reader and for cards: images measured, background in sRGB, L*a*b* of the regions, cells' share of the side."""
+        return {
+            "images": len(self),
+            "white_srgb": [round(float(v), 1) for v in srgb_of(self.white)],
+            "lab": {name: [round(float(v), 1) for v in lab] for name, lab in self.regions.items()},
+            "diameter": round(self.diameter, 3),
+        }
+
     def write(self, path: Path) -> None:
         """Write it as JSON.
 
         Raises:
             ScgError: the file cannot be written.
         """
-        summary = {
-            "images": len(self),
-            "white_srgb": [round(float(v), 1) for v in srgb_of(self.white)],
-            "lab": {name: [round(float(v), 1) for v in lab] for name, lab in self.regions.items()},
-        }
         record = {"format": FORMAT, "software": f"syntheticcellgan {__version__}", "name": self.name}
-        write_json(path, record | {"summary": summary, "tried": self.tried} | self._table())
+        write_json(path, record | {"summary": self.summary(), "tried": self.tried} | self._table())
 
 
 def srgb_of(white: np.ndarray) -> np.ndarray:

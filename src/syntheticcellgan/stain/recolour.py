@@ -38,6 +38,11 @@ class Recolouring:
         eye = np.eye(3)
         self.matrix = np.linalg.solve(x.T @ x + _RIDGE * eye, x.T @ y + _RIDGE * contrast * eye)
 
+    @property
+    def record(self) -> dict[str, object]:
+        """From where to where, by names and ids."""
+        return {name: [look.name, look.id] for name, look in (("from", self.source), ("to", self.target))}
+
     def __call__(
         self, image: np.ndarray, source_white: np.ndarray | None = None, target_white: np.ndarray | None = None
     ) -> np.ndarray:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
@@ -20,11 +21,18 @@ from syntheticcellgan.data.manifest import LABEL_FILES
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.files import is_begun, write_json, write_whole
 from syntheticcellgan.provenance import SOFTWARE
-from syntheticcellgan.stain.look import Look
-from syntheticcellgan.stain.recolour import Recolouring
 
 RECORD = "stain.json"
 _FORMATS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM", ".webp": "WEBP"}
+
+
+class Recolour(Protocol):
+    """What takes an image to another look: `Recolouring` or `LearnedRecolouring`. record: from where to where."""
+
+    @property
+    def record(self) -> dict[str, object]: ...
+
+    def __call__(self, image: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,11 @@ class Standardised:
 def standardise(
     folder: Path,
     paths: Sequence[Path],
-    source: Look,
-    target: Look,
+    recolour: Recolour,
     out: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> Standardised:
-    """Write each of `paths` (below `folder`) into `out`, from the look `source` into the look `target`.
+    """Write each of `paths` (below `folder`) into `out`, recoloured.
 
     PNG, TIFF, BMP, PPM and WebP are written without loss, JPEG with quality 95 and full colour resolution; all with 8 bits.
 
@@ -53,10 +60,9 @@ def standardise(
     """
     if out.resolve() == folder.resolve() or folder.resolve() in out.resolve().parents:
         raise InputError(f"{out} lies within {folder}; choose another --out, so that the originals stay by themselves.")
-    record: dict[str, object] = {"software": SOFTWARE, "from": [source.name, source.id], "to": [target.name, target.id]}
+    record: dict[str, object] = {"software": SOFTWARE} | recolour.record
     if not is_begun(out / RECORD, record, "images standardised otherwise"):
         write_json(out / RECORD, record)
-    recolour = Recolouring(source, target)
     written, unreadable = 0, []
     try:
         for done, path in enumerate(paths, 1):

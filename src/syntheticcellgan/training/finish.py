@@ -17,10 +17,12 @@ from syntheticcellgan.bundle import verify_bundle, write_bundle
 from syntheticcellgan.bundle_training import training_networks
 from syntheticcellgan.config import to_dict
 from syntheticcellgan.data.splits import PARTS
+from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade, shrink
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.pixels import to_uint8
+from syntheticcellgan.stain.look import fit
 from syntheticcellgan.training import perceptual, selection
 from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.loop import load_best
@@ -95,6 +97,7 @@ def make_card(
             "split_by": data.unit,
             "split_seed": data.seed,
             "counts": {part: dict(data.counts(part)) for part in PARTS},
+            "look": _look(data),
         },
         "training": {
             "machine": run.hardware.name,
@@ -113,6 +116,14 @@ def make_card(
             *data.limits,
         ],
     }
+
+
+def _look(data: Data) -> dict[str, Any]:
+    """How the laboratory stains and photographs, of its training images; {} where too few of them show a whole cell."""
+    try:
+        return fit(data.part("train"), data.name).summary()
+    except InputError:
+        return {}
 
 
 def stage_figures(progress: Mapping[S, Mapping[str, Any]]) -> dict[S, dict[str, Any]]:

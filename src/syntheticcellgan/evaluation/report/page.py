@@ -70,6 +70,7 @@ def render(report: Report, pictures: Pictures) -> str:
             copies=_copies(sections.get("copies")),
             duplicates=sections.get("duplicates"),
             morphology=_morphology(sections.get("morphology"), types),
+            stain=sections.get("stain"),
             attributes=_attributes(sections.get("attributes")),
             utility=_utility(sections.get("utility")),
             probe=sections.get("probe"),

@@ -44,6 +44,8 @@ MEASURES = {
     "lobes": "Nuclear lobes",
     "chromatin_texture": "Chromatin texture",
     "granularity": "Granularity",
+    "look_blur": "Blur of nuclear outlines over that of real cells",
+    "look_diameter": "Diameter of cells over that of real cells",
 }
 USES = {
     "augmentation": "Adding to real cells when a classifier is trained",
@@ -61,6 +63,9 @@ def measure_title(measure: str) -> str:
         return MEASURES[measure]
     if measure.startswith("colour_difference_"):
         return f"Colour difference of the {measure.removeprefix('colour_difference_')} (ΔE)"
+    if measure.startswith("look_difference_"):
+        part = measure.removeprefix("look_difference_").replace("_", " ")
+        return f"Difference of look from real cells, {part} (CIEDE2000)"
     part, _, axis = measure.rpartition("_")
     if part in _PARTS and axis in "lab":
         return f"{_PARTS[part]} {axis.upper() if axis == 'l' else axis}*"
