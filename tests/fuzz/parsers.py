@@ -25,8 +25,9 @@ from tests.web.conftest import Site
 
 from syntheticcellgan import bundle, bundle_files
 from syntheticcellgan.bundle_tensors import read_tensors
-from syntheticcellgan.data import upload
-from syntheticcellgan.data.importers import archives, webdataset
+from syntheticcellgan.data import samples, upload
+from syntheticcellgan.data.importers import archives
+from syntheticcellgan.data.shard_index import index_shards
 from syntheticcellgan.data.splits import Split, _fingerprint, read_split, write_split
 from syntheticcellgan.data.tar import Sample, image_of, read_shard, write_shard
 from syntheticcellgan.errors import ScgError
@@ -142,8 +143,8 @@ def _bundled(content: bytes) -> None:
 
 def _shard(folder: Path) -> Target:
     place = folder / "x.tar"
-    samples = [Sample(f"monocyte-{k}", pictures()[0][:300], "png", 0, {"cell_type": "monocyte"}) for k in range(2)]
-    write_shard(place, samples, folder / "x.part")
+    cells = [Sample(f"monocyte-{k}", pictures()[0][: 300 + k], "png", 0, {"cell_type": "monocyte"}) for k in range(3)]
+    write_shard(place, cells, folder / "x.part")
     content = place.read_bytes()
     heads = [at for at in range(0, len(content), 512) if content[at + 257 : at + 262] == b"ustar"]
 
@@ -171,8 +172,9 @@ def _shard(folder: Path) -> Target:
         place.write_bytes(given)
         for _, sample in read_shard(place):
             image_of(sample)
-            name = webdataset._type(webdataset._record(sample), sample, ["monocyte", "platelet"])
+            name = samples.type_of(samples.record_of(sample), sample, ["monocyte", "platelet"])
             assert isinstance(name, str)
+        index_shards(place, 0.2, 0.2, 0)
 
     return Target("shards' tar reader", folder, spoilt, read)
 

@@ -46,5 +46,5 @@ def type_of(record: Mapping[str, Any], files: Mapping[str, bytes], names: list[s
     label = files.get("cls", files.get("txt", b"")).decode("utf-8", "replace").strip()
     if not label.isdecimal():
         return label
-    number = int(label[:9])  # longer ones count to no name either
+    number = int(label) if len(label) < 10 else len(names)  # Python reads no number of thousands of digits
     return names[number] if number < len(names) else ""
