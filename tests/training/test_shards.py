@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from syntheticcellgan.cli import main
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TrainingConfig, TranslatorConfig
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.data.shard_index import has_shards, index_shards
@@ -94,6 +95,18 @@ def test_the_same_images_are_seen_as_from_the_folder(shards: Path, drawn_cells: 
     found = [pixels for part in PARTS for pixels in seen(data.part(part))]
     assert sorted(found) == seen(FolderImages(read_manifest(drawn_cells)))
     assert all(len(data.part(part)) for part in PARTS)
+
+
+def test_a_check_says_what_training_would_find(
+    shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["data", "check", str(shards), "--json", str(tmp_path / "report.json")])
+    assert "48 images in 5 shards; parts by image: train 36, validation 3, test 9." in capsys.readouterr().out
+    assert json.loads((tmp_path / "report.json").read_text())["counts"] == dict.fromkeys(TYPES, 16)
+    (tmp_path / "a.tar").write_bytes(b"no tar")
+    with pytest.raises(SystemExit):
+        main(["data", "check", str(tmp_path / "*.tar")])
+    assert "a.tar is no whole tar" in capsys.readouterr().err
 
 
 def test_an_epoch_shows_each_image_once_and_types_alike(shards: Path, tmp_path: Path) -> None:

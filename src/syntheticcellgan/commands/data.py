@@ -47,7 +47,8 @@ def data() -> None:
 def check(folder: Path, report_file: Path | None, sheet: Path | None, per_type: int, turned: bool) -> None:
     """Count, open and compare all images in FOLDER; say what to mend.
 
-    Of a generation in shards every image is compared with what was asked for; exit code 1 if it is not whole.
+    Of a generation in shards every image is compared with what was asked for; exit code 1 if it is not whole. Other
+    WebDataset shards are looked through as training would, up to the first thing that it would refuse.
     """
     from rich.console import Console
 
@@ -55,8 +56,12 @@ def check(folder: Path, report_file: Path | None, sheet: Path | None, per_type: 
     from syntheticcellgan.data.checks import check as check_data
     from syntheticcellgan.data.contact_sheet import contact_sheet
     from syntheticcellgan.data.manifest import read_manifest
+    from syntheticcellgan.data.shard_index import has_shards
 
     if (folder / "generation.json").is_file() and _check_shards(folder, report_file):
+        return
+    if has_shards(folder):
+        _look_through_shards(folder, report_file)
         return
     manifest = read_manifest(folder)
     with shown_progress("Reading", len(manifest)) as progress:
@@ -96,6 +101,25 @@ def _check_shards(folder: Path, report_file: Path | None) -> bool:
         )
     click.echo(f"{said}, each with the seed and SHA-256 that it should have. Nothing to mend.")
     return True
+
+
+def _look_through_shards(folder: Path, report_file: Path | None) -> None:
+    """What training would find in shards of strangers."""
+    from syntheticcellgan.config import TrainingConfig
+    from syntheticcellgan.data.shard_index import index_shards
+    from syntheticcellgan.data.splits import PARTS
+
+    training = TrainingConfig()
+    with shown_progress("Bytes looked through", None) as progress:
+        index = index_shards(folder, training.validation_fraction, training.test_fraction, training.seed, progress)
+    counts, parts = index.counts(), {part: sum(index.counts(part).values()) for part in PARTS}
+    _keep_report({"shards": len(index.shards), "images": len(index), "counts": counts, "parts": parts}, report_file)
+    for name, count in counts.items():
+        click.echo(f"  {name:28} {count:>15,}")
+        if count < training.minimum_images:
+            click.echo(f"! {name}: training needs at least {training.minimum_images} images of a type.")
+    divided = ", ".join(f"{part} {count:,}" for part, count in parts.items())
+    click.echo(f"{len(index):,} images in {len(index.shards):,} shards; parts by {index.unit}: {divided}.")
 
 
 def _keep_report(report: dict[str, Any], path: Path | None) -> None:
