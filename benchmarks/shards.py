@@ -220,64 +220,64 @@ def machine() -> str:
 def write() -> None:
     """The figures between the markers of the docs page."""
     if not RESULT.exists():
-        keep_on_page(from_speed())
+        keep_on_page(
+            [*cost(None), "What shards add to that `benchmarks/shards.py` measures; it has not been run yet.", ""]
+        )
         return
     r = json.loads(RESULT.read_text(encoding="utf-8"))
     whole, few, check = r["undisturbed"], r["few"], r["check"]
+    busy = r["load_average_before"] > 0.5
+    beside = f" beside other work (load {r['load_average_before']:.1f} at the start)" if busy else ""
     lines = [
-        f"Measured on {r['machine']} (load {r['load_average_before']:.1f} before the start), `benchmarks/shards.py`:",
+        f"Measured on {r['machine']}{beside}, `benchmarks/shards.py`; seconds are processor time of one core:",
         "",
         "| what | figure |",
         "|---|---:|",
         f"| images of 128×128 in shards of {r['per_shard']:,} | {r['images']:,} |",
-        f"| one process undisturbed, one thread | {whole['seconds']:.0f} s, {r['images'] / whole['seconds']:.0f} images a second |",
-        f"| two processes, killed {r['kills']} times with SIGKILL | {r['disturbed_seconds']:.0f} s |",
+        f"| one process undisturbed, one thread | {whole['cpu_seconds']:.0f} s |",
+        f"| the same by two processes, by turns one killed with SIGKILL at random times | {r['kills']} times |",
+        f"| half-written files that a kill left, at most | {r['parts_seen_after_kills']} |",
         f"| shards identical to the undisturbed run's, byte for byte | {r['identical']} of {r['compared']} |",
-        f"| files left over | {len(r['left_over'])} |",
+        f"| files left over at the end | {len(r['left_over'])} |",
         f"| peak memory for {r['per_shard']:,} images | {few['peak_memory_mib']:.0f} MiB |",
         f"| peak memory for {r['images']:,} images | {whole['peak_memory_mib']:.0f} MiB |",
-        f"| `scg data check` of all of it | {check['seconds']:.0f} s, {check['peak_memory_mib']:.0f} MiB |",
+        f"| `scg data check` of all of it | {check['cpu_seconds']:.0f} s, {check['peak_memory_mib']:.0f} MiB |",
         "",
     ]
-    for image_format in ("png", "jpeg"):
-        m = r[f"pbc_256_{image_format}"]
-        each = m["cpu_seconds"] / m["images"]
-        lines.append(
-            f"`pbc-256`, 256×256, {image_format.upper()}: {each * 1000:.0f} ms of one core and "
-            f"{m['bytes_per_image'] / 1024:.0f} KiB an image. So 10⁹ images take "
-            f"{each * 1e9 / 3600:,.0f} core hours: {each * 1e9 / 3600 / 24 / 1000:,.1f} days on 1,000 cores, and "
-            f"{m['bytes_per_image'] * 1e9 / 1e12:,.0f} TB in 100,000 shards of {m['bytes_per_image'] * 1e4 / 1e9:.1f} GB.\n"
-        )
-    png, jpeg = r["pbc_256_png"], r["pbc_256_jpeg"]
-    hours = png["cpu_seconds"] / png["images"] * 1e9 / 3600
-    check_hours = check["cpu_seconds"] / r["bytes"] * png["bytes_per_image"] * 1e9 / 3600
-    gigabytes, small = png["bytes_per_image"], jpeg["bytes_per_image"]  # bytes of one image are gigabytes of 10⁹
-    lines += [
-        f"At 0.04 a core hour the making of 10⁹ PNG costs {hours * 0.04:,.0f}; keeping them, at 0.02 a month and gigabyte, "
-        f"{gigabytes * 0.02:,.0f} a month, as JPEG {small * 0.02:,.0f}. To check every byte once takes {check_hours:,.0f} "
-        "core hours. The prices are examples, in any currency: put yours in.",
-        "",
-    ]
-    keep_on_page(lines)
+    keep_on_page(lines + cost(r))
 
 
 def keep_on_page(lines: list[str]) -> None:
     PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), "shards", "\n".join(lines)), encoding="utf-8")
 
 
-def from_speed() -> list[str]:
-    """Until this benchmark was run: the cost from the pace that benchmarks/speed.py measured."""
-    r = json.loads((ROOT / "docs" / "results" / "speed.json").read_text(encoding="utf-8"))
-    pace = r["generation"]["images_per_second_written_as_png_whole_command"]["median"]
-    cores = int(r["machine"].split()[0])
+def cost(r: dict[str, Any] | None) -> list[str]:
+    """What 10⁹ images cost: from the pace that benchmarks/speed.py measured, and from sizes measured here."""
+    speed = json.loads((ROOT / "docs" / "results" / "speed.json").read_text(encoding="utf-8"))
+    pace = speed["generation"]["images_per_second_written_as_png_whole_command"]["median"]
+    cores = int(speed["machine"].split()[0])
     hours = cores / pace * 1e9 / 3600
-    return [
-        f"`pbc-256` writes {pace:.1f} PNG files of 256×256 a second on {r['machine']} (docs/results/speed.json). So 10⁹ take "
-        f"{hours:,.0f} core hours: {hours / 24 / 1000:,.1f} days on 1,000 such cores, and at 0.04 a core hour, in any currency, "
-        f"{hours * 0.04:,.0f}. What shards add to that, and their size, `benchmarks/shards.py` measures; it has not been run on "
-        "an idle machine yet.",
+    lines = [
+        f"`pbc-256` writes {pace:.1f} PNG files of 256×256 a second on {speed['machine']} (docs/results/speed.json). So 10⁹ "
+        f"take {hours:,.0f} core hours: {hours / 24 / 1000:,.1f} days on 1,000 such cores, and at 0.04 a core hour, in any "
+        f"currency, {hours * 0.04:,.0f}.",
         "",
     ]
+    if r is None:
+        return lines
+    sizes = {name: r[f"pbc_256_{name}"]["bytes_per_image"] for name in ("png", "jpeg")}
+    check_hours = r["check"]["cpu_seconds"] / r["bytes"] * sizes["png"] * 1e9 / 3600
+    kept = [
+        f"{name.upper()} {size / 1024:.0f} KiB an image, so {size * 1e9 / 1e12:,.0f} TB in 100,000 shards of "
+        f"{size * 1e4 / 1e9:.1f} GB, and at 0.02 a gigabyte and month {size * 0.02:,.0f} a month"
+        for name, size in sizes.items()
+    ]
+    lines += [
+        f"They need: {'; '.join(kept)}. To check every byte of the PNG once takes {check_hours:,.0f} core hours. The prices are "
+        "examples: put yours in.",
+        "",
+    ]
+    return lines
 
 
 if __name__ == "__main__":
