@@ -58,7 +58,14 @@ def start(arguments: list[str]) -> subprocess.Popen[bytes]:
     """`scg …` as a process of its own with one thread."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "syntheticcellgan", *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A job in the background ignores Ctrl-C, and so would what it starts; but that is how a part is ended.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def generation(path: Path, out: Path, count: int) -> list[str]:
