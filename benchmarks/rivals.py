@@ -414,7 +414,9 @@ def median(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one short run of each, to see that it works; kept apart")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short run of each, to see that it works; a full run forgets it"
+    )
     parser.add_argument("--anew", action="store_true", help="forget the runs in the file")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -426,8 +428,8 @@ def main() -> None:
         return
     import growth
 
-    path = given.out.with_suffix(".quick.json") if given.quick else given.out
-    here = context()
+    path = given.out
+    here = context() | {"quick": given.quick}
     kept = json.loads(path.read_text()) if path.exists() and not given.anew else {}
     if {key: kept.get(key) for key in here} != here:
         kept = here | {"load_average_before": round(os.getloadavg()[0], 2), "seconds": 0.0, "runs": {}, "growth": {}}
