@@ -26,7 +26,8 @@ from tests.web.conftest import Site
 from syntheticcellgan import bundle, bundle_files
 from syntheticcellgan.bundle_tensors import read_tensors
 from syntheticcellgan.data import upload
-from syntheticcellgan.data.importers import archives, webdataset
+from syntheticcellgan.data.importers import archives
+from syntheticcellgan.data.samples import record_of, type_of
 from syntheticcellgan.data.splits import Split, _fingerprint, read_split, write_split
 from syntheticcellgan.data.tar import Sample, image_of, read_shard, write_shard
 from syntheticcellgan.errors import ScgError
@@ -171,7 +172,7 @@ def _shard(folder: Path) -> Target:
         place.write_bytes(given)
         for _, sample in read_shard(place):
             image_of(sample)
-            name = webdataset._type(webdataset._record(sample), sample, ["monocyte", "platelet"])
+            name = type_of(record_of(sample), sample, ["monocyte", "platelet"])
             assert isinstance(name, str)
 
     return Target("shards' tar reader", folder, spoilt, read)
