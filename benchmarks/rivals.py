@@ -34,7 +34,7 @@ RESULTS = ROOT / "docs" / "results" / "rivals.json"
 BUNDLE = "pbc-256"
 OURS = "SyntheticCellGAN"
 STAGES = ("autoencoder", "low-resolution", "translation")
-PRECISIONS = {"32-true": "float32", "bf16-mixed": "bfloat16"}
+FABRIC = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 STEPS = 50
 """DDIM steps that latent diffusion is usually sampled with; one is timed."""
 
@@ -265,12 +265,13 @@ def stage(name: str, precision: str) -> Trained:
     from syntheticcellgan.config import ChainConfig, TrainingConfig
     from syntheticcellgan.data.sample import sample_folder
     from syntheticcellgan.training import run as runs
+    from syntheticcellgan.training.data_set import prepare_data
     from syntheticcellgan.training.hardware import find_hardware
 
     training, out = TrainingConfig(), Path(tempfile.mkdtemp())
-    prepared = runs.prepare_data(sample_folder(), training, out)
+    prepared = prepare_data(sample_folder(), training, out)
     run = runs.Run(
-        ChainConfig(prepared.manifest.cell_types),
+        ChainConfig(prepared.cell_types),
         training,
         replace(find_hardware(), precision=precision),
         "the shipped sample",
@@ -303,7 +304,9 @@ def stage(name: str, precision: str) -> Trained:
 
 
 def measure(name: str, precision: str, trains: str, seconds: float) -> dict[str, object]:
-    """What one process of one system gives; trains: precision of training as Fabric names it, where it is measured too."""
+    """What one process of one system gives; trains: as Fabric names it, the precision in which this
+    machine trains; others are trained in it alone.
+    """
     import resource
 
     import torch
@@ -314,7 +317,7 @@ def measure(name: str, precision: str, trains: str, seconds: float) -> dict[str,
     with in_precision(precision if name != OURS else "float32"):
         if name == OURS:
             made, parameters = ours(precision)
-            works = {f"{OURS}, {part}": partial(stage, part, trains) for part in STAGES}
+            works = {f"{OURS}, {part}": partial(stage, part, FABRIC[precision]) for part in STAGES}
         else:
             made, training, parameters = rival(name)
             works = {name: training}
@@ -329,7 +332,7 @@ def measure(name: str, precision: str, trains: str, seconds: float) -> dict[str,
         found |= {"images_per_second": speed / made.times, "way": way, "gigaflop_per_image": made.flops / 1e9}
         found |= {"limit_gigaflops": top / 1e9, "share_of_the_limit": speed / made.times * made.flops / top}
         found["peak_memory_mib_generation"] = peak()
-        if PRECISIONS.get(trains) == precision:
+        if name == OURS or FABRIC[precision] == trains:
             found["training"] = {part: _training(work(), precision, seconds) for part, work in works.items()}
             found["peak_memory_mib_training"] = peak()
         found["threads"] = torch.get_num_threads()
@@ -414,7 +417,9 @@ def median(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one short run of each, to see that it works; kept apart")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short run of each, to see that it works; a full run forgets it"
+    )
     parser.add_argument("--anew", action="store_true", help="forget the runs in the file")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -426,8 +431,8 @@ def main() -> None:
         return
     import growth
 
-    path = given.out.with_suffix(".quick.json") if given.quick else given.out
-    here = context()
+    path = given.out
+    here = context() | {"quick": given.quick}
     kept = json.loads(path.read_text()) if path.exists() and not given.anew else {}
     if {key: kept.get(key) for key in here} != here:
         kept = here | {"load_average_before": round(os.getloadavg()[0], 2), "seconds": 0.0, "runs": {}, "growth": {}}

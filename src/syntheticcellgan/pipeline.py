@@ -101,7 +101,7 @@ class SyntheticCellGAN:
         """Load a bundle's folder or zip, or a shipped one by its name (`pbc-256`).
 
         Args:
-            precision: `bfloat16` is about twice as fast on processors that multiply in it (AMX, AVX-512 BF16), slower on
+            precision: `bfloat16` is 1.5 to 2 times as fast on processors that multiply in it (AMX, AVX-512 BF16), slower on
                 others. A seed then gives the same cell with slightly other pixels: 0.2 levels of 255 on average, a few
                 levels at most; files say so.
 

@@ -17,6 +17,8 @@ from syntheticcellgan.data.samples import type_of
 from syntheticcellgan.data.splits import read_split
 from syntheticcellgan.data.upload import keep_upload
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.review.database import open_database
+from syntheticcellgan.review.sessions import Settings, create_session
 from syntheticcellgan.shards.plan import has_shards, read_plan
 from syntheticcellgan.stain.look import read_look
 
@@ -106,7 +108,7 @@ def test_a_split_that_is_nested_too_deeply_or_names_no_text(tmp_path: Path):
         read_split(path)
 
 
-def test_a_label_of_thousands_of_digits(tmp_path: Path):
+def test_a_label_of_thousands_of_digits():
     assert type_of({}, {"cls": b"9" * 5000}, ["monocyte"]) == ""
     assert type_of({}, {"cls": b"0" * 12 + b"1"}, ["monocyte"]) == ""
 
@@ -118,6 +120,17 @@ def test_a_look_with_a_number_for_a_table(tmp_path: Path):
     )
     with pytest.raises(InputError, match="damaged"):
         read_look(tmp_path / "look.json")
+
+
+def test_a_session_of_a_type_without_a_letter(tmp_path: Path):
+    for name in ("real", "synthetic"):
+        (tmp_path / name / "monocyte").mkdir(parents=True)
+        (tmp_path / name / "monocyte" / "1.png").write_bytes(b"x")
+    sets = [read_manifest(tmp_path / name) for name in ("real", "synthetic")]
+    database = open_database(tmp_path / "room.sqlite")
+    with pytest.raises(InputError, match="no name of a cell type"):
+        create_session(database, "t", *sets, Settings(1, 1, cell_types=("?",)))
+    database.close()
 
 
 def test_an_address_that_is_no_text(tmp_path: Path):

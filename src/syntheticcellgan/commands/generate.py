@@ -49,7 +49,7 @@ DEFAULT_COUNT = 16
     type=click.Choice(["float32", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="bfloat16: about twice as fast on processors with AMX; pixels differ by a few levels of 255 at most.",
+    help="bfloat16: 1.5 to 2 times as fast on processors with AMX; pixels differ by a few levels of 255 at most.",
 )
 @click.option("--threads", type=click.IntRange(1), help="CPU threads. [all that this process may use]")
 @click.option("--shards", is_flag=True, help="Write WebDataset shards; any number of processes may share the work.")

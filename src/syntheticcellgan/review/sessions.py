@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from syntheticcellgan.cell_types import resolve
+from syntheticcellgan.cell_types import resolve, slug
 from syntheticcellgan.data.manifest import Manifest, Record
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.review.database import Database
@@ -175,6 +175,11 @@ def _types(wanted: Sequence[str], real: Manifest, synthetic: Manifest) -> tuple[
             f"The real images ({', '.join(real.cell_types)}) and the synthetic ones ({', '.join(synthetic.cell_types)}) "
             "have no cell type in common."
         )
+    for name in wanted:
+        if not slug(name):
+            raise InputError(
+                f"“{name}” is no name of a cell type; the types that both sides have: {', '.join(shared)}."
+            )
     names = tuple(dict.fromkeys(resolve(name).name for name in wanted)) or tuple(shared)
     for name in names:
         if name not in shared:

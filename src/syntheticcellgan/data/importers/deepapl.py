@@ -50,7 +50,7 @@ def _items(root: Path) -> Iterator[Item]:
 def _type(folder: str, diagnosis: str) -> tuple[str, str | None]:
     """Type and subtype: blasts and promyelocytes are told apart by the patient's proven diagnosis."""
     name = slug(folder)
-    if name in _NO_TYPE:
+    if not name or name in _NO_TYPE:
         return "", None
     known = resolve(folder).name
     if known in ("blast", "promyelocyte"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from syntheticcellgan.cell_types import resolve
+from syntheticcellgan.cell_types import resolve, slug
 from syntheticcellgan.data.images import read_image
 from syntheticcellgan.data.importers.layout import Item
 from syntheticcellgan.errors import InputError
@@ -63,7 +63,7 @@ def _write(
         if progress is not None:
             progress(done)
         seen += isinstance(item.image, Path)
-        if not item.cell_type:
+        if not slug(item.cell_type):  # none, or signs alone
             untyped += 1
             continue
         cell_type = resolve(item.cell_type).name
