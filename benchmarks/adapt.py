@@ -26,21 +26,18 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 import syntheticcellgan
+from recall import where_recall_is_lost
 from syntheticcellgan import SyntheticCellGAN, adapt
-from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.cores import cores
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.data.manifest import Manifest, Record, read_manifest
 from syntheticcellgan.evaluation.classifiers import SIDE, Classifier, ConvNet, Labelled, LinearProbe
 from syntheticcellgan.evaluation.copies import Fingerprints, find_copies
-from syntheticcellgan.evaluation.diversity import diversity, precision_recall_density_coverage
+from syntheticcellgan.evaluation.diversity import diversity
 from syntheticcellgan.evaluation.features import Extractor, ensure_independent, features_of, get_extractor
 from syntheticcellgan.evaluation.fidelity import fidelity
 from syntheticcellgan.evaluation.parallel import results_of
 from syntheticcellgan.evaluation.statistics import Sample
-from syntheticcellgan.networks.autoencoder import Autoencoder
-from syntheticcellgan.networks.degradation import degrade, shrink
-from syntheticcellgan.pixels import to_tensor, to_uint8
 from syntheticcellgan.stain.look import fit as fit_look
 from syntheticcellgan.training.hardware import use_threads
 
@@ -208,49 +205,6 @@ def quality(
     return result
 
 
-@torch.no_grad()
-def retold(chain: SyntheticCellGAN, images: list[np.ndarray], sharp: bool) -> list[np.ndarray]:
-    """Real cells of the type made small and translated back: all the variety of real cells, what is lost is lost on the way.
-
-    sharp: made small alone; else through the autoencoder as well, as generated cells come out of its decoder.
-    """
-    bundle, config = chain.bundle, chain.bundle.chain
-    chance = torch.Generator().manual_seed(0)
-    autoencoder = Autoencoder(config).eval()
-    autoencoder.load_state_dict(read_training(bundle.training, config, bundle.path)["autoencoder"])
-    done = []
-    for start in range(0, len(images), 16):
-        basic = shrink(to_tensor(np.stack(images[start : start + 16])), config.translator.scale)
-        if not sharp:
-            basic = autoencoder.decoder(autoencoder.encoder(basic))
-        types = torch.full((len(basic),), config.cell_types.index(TYPE))
-        level = torch.full((len(basic),), 0.0 if sharp else config.translator.level)
-        basic = degrade(basic, level, torch.randn(basic.shape, generator=chance))
-        noise = torch.randn(len(basic), config.translator.noise_channels, *basic.shape[2:], generator=chance)
-        done += list(to_uint8(bundle.translator(basic, types, level, noise)))
-    return done
-
-
-def where_recall_is_lost(
-    chain: SyntheticCellGAN, made: list[np.ndarray], tested: list[np.ndarray], learnt: list[np.ndarray], cache: Path
-) -> dict[str, float]:
-    """Recall of the tested cells by sets that each lose one thing more; `…, moved`: by their features moved onto the real mean."""
-    extractor = get_extractor(EXTRACTORS[0])
-    x = features_of(tested, extractor, cache)
-    sets = {
-        "real cells of other patients": learnt,
-        "the same, made small and translated": retold(chain, learnt, sharp=True),
-        "the same, through the autoencoder too": retold(chain, learnt, sharp=False),
-        "synthetic": made[: len(learnt)],
-    }
-    found = {}
-    for name, images in sets.items():
-        y = features_of(images, extractor, cache)
-        found[name] = precision_recall_density_coverage(x, y)[1]
-        found[f"{name}, moved"] = precision_recall_density_coverage(x, y - y.mean(axis=0) + x.mean(axis=0))[1]
-    return {name: round(value, 3) for name, value in found.items()}
-
-
 def sheet(images: list[np.ndarray], path: Path) -> None:
     """The first 32, four rows of eight at half size."""
     small = [resize_square(image, 128) for image in images[:SHOWN]]
@@ -279,7 +233,7 @@ def measure(options: argparse.Namespace, manifest: Manifest, size: int) -> dict[
         training = chain.bundle.card["training"]
         used = training["extractors_in_losses"] + training["extractors_in_selection"]
         return quality(few, made, tested, all_learnt, cache, used) | {
-            "recall_lost": where_recall_is_lost(chain, made, tested, all_learnt, cache)
+            "recall_lost": where_recall_is_lost(chain, TYPE, made, tested, all_learnt, cache)
         }
 
     def answers() -> dict[str, object]:

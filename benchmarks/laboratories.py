@@ -412,6 +412,7 @@ def pictures(
     reference: Look,
     show: str,
     raw: dict[str, tuple[Images, tuple[str, ...]]],
+    learned: Callable[[np.ndarray], np.ndarray] | None,
     out: Path,
 ) -> None:
     """looks.png: the same synthetic cells (seeds 0 and 1) in every look. standardised.png: real cells of the laboratory
@@ -428,8 +429,10 @@ def pictures(
             [images[i] for i in np.linspace(0, len(images) - 1, 10).round().astype(int)]
             for images in (raw[show][0], raw[HOME][0])
         )
-        after = list(map(Recolouring(looks[show], reference), before))
-        sheet({"as they are": before, "standardised": after, "the reference": home}, out / "standardised.png")
+        rows = {"as they are": before, "standardised": list(map(Recolouring(looks[show], reference), before))}
+        if learned is not None:
+            rows["standardised,\nlearned"] = list(map(learned, before))
+        sheet(rows | {"the reference": home}, out / "standardised.png")
 
 
 def write(result: dict, out: Path, page: Path | None) -> None:
@@ -494,7 +497,9 @@ def main() -> None:
         raw[name] = drawn_cells(rest, arguments.test, rng)
 
     if arguments.pictures:
-        pictures(chain, looks, reference, arguments.show, raw, arguments.pictures)
+        known = look_images.get(arguments.show)
+        learned = None if known is None else normaliser.fitted(known)
+        pictures(chain, looks, reference, arguments.show, raw, learned, arguments.pictures)
         return
 
     spread = [train_images[i] for i in np.linspace(0, len(train_images) - 1, LOOK_IMAGES).astype(int)]

@@ -108,3 +108,29 @@ def test_files_that_are_no_normalisers_are_refused(tmp_path: Path) -> None:
         read_normaliser(bare)
     with pytest.raises(InputError, match="at least one"):
         LearnedNormaliser(Normaliser(), RECORD, "").fitted([])
+
+
+def test_the_shipped_normaliser_keeps_the_nucleus_and_brings_the_sample_home_from_another_light() -> None:
+    """Of real cells (the shipped sample): outlines before against after."""
+    from syntheticcellgan.data.images import read_image, resize_square
+    from syntheticcellgan.data.sample import sample_folder
+    from syntheticcellgan.segmentation import dice, segment
+
+    normaliser = read_normaliser("pbc-256")
+    assert normaliser.record["licence"] == "CC BY 4.0"
+    originals = [resize_square(read_image(path), 128) for path in sorted(sample_folder().glob("*/*.*"))[::8]]
+    theirs = [abroad(image) for image in originals]
+    recolour = normaliser.fitted(theirs)
+    overlaps, areas, before, after = [], [], [], []
+    for image, original in zip(theirs, originals, strict=True):
+        back = recolour(image)
+        before.append(np.abs(image.astype(int) - original).mean())
+        after.append(np.abs(back.astype(int) - original).mean())
+        first, second = segment(image), segment(back)
+        if first.failure is None and second.failure is None:
+            overlaps.append(dice(first.nucleus, second.nucleus))
+            areas.append(abs(second.nucleus.sum() / first.nucleus.sum() - 1))
+    assert len(overlaps) > 15
+    assert np.median(overlaps) >= 0.97
+    assert np.median(areas) <= 0.02
+    assert np.mean(after) < 0.5 * np.mean(before)
