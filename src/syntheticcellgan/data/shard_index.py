@@ -246,7 +246,8 @@ def _renumbered(rows: np.ndarray, spellings: Mapping[str, int], where: str) -> t
 
 def _refuse_empty_parts(index: ShardIndex, given: Path) -> None:
     for part in PARTS:
-        lacking = [name for name in index.cell_types if name not in index.counts(part)]
+        counts = index.counts(part)
+        lacking = [name for name in index.cell_types if name not in counts]
         if part == "train" and lacking:
             raise InputError(
                 f"{given}: by {index.unit}, no image of {lacking[0]} falls to training; choose another --seed, or add images."

@@ -124,6 +124,8 @@ def run_stage(
             finished = progress["images"] >= end
             if log is None:
                 if stop and not finished:
+                    assert fabric is not None
+                    fabric.barrier()  # until the first process has saved: where one ends with an error, launchers end all
                     raise Interrupted("Stopped.")
                 continue
             seconds = time.perf_counter() - started
@@ -142,6 +144,8 @@ def run_stage(
                 save_checkpoint(last, stage.modules, stage.optimizers, progress)
                 saved_at = time.monotonic()
             if stop and not finished:
+                if fabric is not None:
+                    fabric.barrier()
                 raise Interrupted(
                     f"Stopped after {progress['images']} images and saved. The same command goes on from here."
                 )
