@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rivals import FABRIC, STAGES, stage
 from syntheticcellgan import SyntheticCellGAN, onnx_runner, pipeline
 from syntheticcellgan.bundle import load_bundle
 from syntheticcellgan.networks import blocks, translator
@@ -99,16 +100,15 @@ def ways(bundle: str, graph: Path) -> dict[str, Way]:
     }
 
 
-def convolutions(chain: SyntheticCellGAN) -> float:
-    """Share of the CPU time of an image that lies in convolutions and matrix products."""
+def share_in_products(work: Callable[[], object]) -> float:
+    """Share of the CPU time of `work` that lies in convolutions and matrix products."""
     from torch.profiler import ProfilerActivity, profile
 
+    work()
     with profile(activities=[ProfilerActivity.CPU]) as seen:
-        chunk = [(chain.cell_types[0], seed) for seed in range(pipeline.MICRO_BATCH)]
-        for _ in range(8):
-            chain._micro_batch(chunk, 1.0)
+        work()
     times = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
-    products = ("conv", "addmm", "matmul", "aten::mm", "linear")
+    products = ("conv", "addmm", "matmul", "aten::mm", "aten::bmm", "linear")
     return sum(t for key, t in times.items() if any(word in key for word in products)) / sum(times.values())
 
 
@@ -140,11 +140,16 @@ def main() -> None:
             }
             rows.append(row | {"levels_off_on_average": float(off.mean()), "levels_off_at_most": int(off.max())})
             print(json.dumps(rows[-1]), flush=True)
+    chunk = [(chain.cell_types[0], seed) for seed in range(pipeline.MICRO_BATCH)]
     result = {
         "bundle": given.bundle,
         "rounds": given.rounds,
         "cells_compared": CELLS * len(chain.cell_types),
-        "share_in_products": convolutions(chain),
+        "share_in_products": share_in_products(lambda: [chain._micro_batch(chunk, 1.0) for _ in range(8)]),
+        "share_in_products_of_training": {
+            part: {name: share_in_products(stage(part, fabric).step) for name, fabric in FABRIC.items()}
+            for part in STAGES
+        },
         "ways": rows,
         "machine": f"one of {os.cpu_count()} CPU cores, {torch.backends.cpu.get_cpu_capability()}, {platform.system()}",
         "torch": torch.__version__,

@@ -92,6 +92,9 @@ def membership() -> str:
         lines.append(
             f"| {name} | {one['needs']} | {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}] | {' | '.join(told)} |"
         )
+    better = [name for name, one in found["attacks"].items() if one["auc"]["low"] > 0.5]
+    told = ", ".join(better) if better else "none"
+    lines += ["", f"Attacks whose whole interval lies above a guess: {told}."]
     return "\n".join(lines) + "\n"
 
 

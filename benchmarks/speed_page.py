@@ -109,6 +109,14 @@ def engines() -> str:
             f"| {row['way']} | {row['milliseconds']:.0f} ms | {row['times']:.0%} | {shown(row['levels_off_on_average'])} | "
             f"{row['levels_off_at_most']} |"
         )
+    kinds = list(next(iter(found["share_in_products_of_training"].values())))
+    lines += [
+        "",
+        f"CPU time of training steps that lies in products, in {' and '.join(kinds)}:",
+    ]
+    for part, shares in found["share_in_products_of_training"].items():
+        lines.append(f"{part} {' and '.join(f'{shares[kind]:.0%}' for kind in kinds)};")
+    lines[-1] = lines[-1][:-1] + ". The faster the products, the more weighs everything else."
     return "\n".join(lines) + "\n"
 
 
