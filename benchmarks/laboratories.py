@@ -66,6 +66,7 @@ METHODS = {
     "Macenko": ("plain", "macenko"),
 }
 """Name: what is trained on, and what is done to the images that are tested."""
+ARMS = tuple(dict.fromkeys(arm for arm, _ in METHODS.values()))
 RIVAL = "strong colour augmentation"
 
 BARS = {"pbc_barcelona_style_b": 0.93, "deepapl_jhu": 0.85}
@@ -257,6 +258,7 @@ def measured(
     work: Path,
     seeds: int,
     effort: float,
+    only: Sequence[str],
 ) -> dict[str, dict[str, dict]]:
     """Scores of one kind of classifier: method → laboratory → figures."""
     cache = work / "features"
@@ -275,10 +277,10 @@ def measured(
         "virtual": [sets["plain"], sets["virtual"]],
         "virtual, styled": [sets["plain"], sets["virtual"], sets["styled"]],
     }
-    told = {arm: answers(kind, arm, parts, tests, work, seeds, effort) for arm, parts in arms.items()}
+    told = {arm: answers(kind, arm, parts, tests, work, seeds, effort) for arm, parts in arms.items() if arm in only}
     found: dict[tuple[str, str], Assessment] = {}
     for method, (arm, how) in METHODS.items():
-        for name, by in tests.items():
+        for name, by in tests.items() if arm in only else ():
             given = told[arm][f"{name}/{how if how in by else 'none'}"]
             found[method, name] = assess(by["none"].codes(TYPES), given, len(TYPES), DRAWS, 0)
     scores: dict[str, dict[str, dict]] = {}
@@ -458,6 +460,12 @@ def main() -> None:
     parser.add_argument(
         "--kind", action="append", choices=KINDS, help="only this kind of classifier; the others' figures stay"
     )
+    parser.add_argument(
+        "--arm",
+        action="append",
+        choices=ARMS,
+        help="train on these sets alone, “plain” and “strong” among them (default: all)",
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--effort", type=float, default=1.0, help="1: 400 steps of the small network")
     parser.add_argument("--pictures", type=Path, help="only write looks.png and standardised.png there")
@@ -580,7 +588,15 @@ def main() -> None:
             result["scores"] = earlier["scores"]
     for kind in arguments.kind or KINDS:
         result["scores"][kind] = measured(
-            kind, training_sets, normalised, raw, extractor, work, arguments.seeds, arguments.effort
+            kind,
+            training_sets,
+            normalised,
+            raw,
+            extractor,
+            work,
+            arguments.seeds,
+            arguments.effort,
+            arguments.arm or ARMS,
         )
         write(result, arguments.out, arguments.page)
         print(f"{kind}: {arguments.out} and {arguments.out.with_suffix('.md')} are written.", flush=True)
