@@ -14,6 +14,7 @@ from typing import Any
 
 from figures import between
 
+ROUNDS_UNTIL_FULL = 70
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -64,12 +65,18 @@ def soak() -> str:
     found = read("soak")
     grown, memory, handles = found["memory_mib_an_hour"], found["memory_mib"], found["handles"]
     done = ", ".join(f"{name} {count:,}" for name, count in found["done"].items())
+    short = found["rounds"] < 2 * ROUNDS_UNTIL_FULL
+    note = (
+        " **Too short to tell**: the studio's store of 512 cells (some 100 MB) was filling for most of it."
+        if short
+        else ""
+    )
     return (
         f"{found['minutes']:.0f} minutes in one process ({found['machine']}; load {found['load_average']}), rounds: {done}. After "
         f"the first {found['settled_after_minutes']:g} minutes memory lay between {memory['least']:.0f} and "
         f"{memory['greatest']:.0f} MiB; its slope is {grown['value']:+.1f} MiB an hour (95 % interval {grown['low']:+.1f} to "
         f"{grown['high']:+.1f}). Open handles: {handles['first']} at first, {handles['last']} at last, "
-        f"{handles['greatest']} at most. `benchmarks/soak.py --minutes 120` repeats it for longer.\n"
+        f"{handles['greatest']} at most.{note} `benchmarks/soak.py` takes two hours.\n"
     )
 
 
