@@ -6,8 +6,8 @@ A loop, until the time is over: pages of the studio (cells, a cell at native sca
 room are asked for as a browser would; cells are generated and written to a folder; the two headline sections of an
 evaluation run on the shipped sample every 25th round; whatever was written is thrown away. After each round resident
 memory, open files, threads and Python objects are noted. What grows without end shows as a slope: Theil and Sen's, over all
-rounds after the first `--settle` minutes, with a 95 % interval (Sen 1968), in MiB an hour. The studio keeps up to 512 cells, some 100 MB, and a round asks for about 8 new ones: before some
-70 rounds are over, memory must grow.
+rounds after the first `--settle` minutes, with a 95 % interval (Sen 1968), in MiB an hour. The studio keeps up to 512 cells,
+some 100 MB, and a round asks for about 8 new ones: before some 70 rounds are over, memory must grow.
 """
 
 from __future__ import annotations
