@@ -127,12 +127,14 @@ def measured(arguments: list[str], state: State, name: str) -> None:
 
 
 def disturbed(arguments: list[str], out: Path, shards: int, state: State) -> None:
-    """Two processes, one of them killed every few seconds, until all shards are there."""
+    """Two processes, by turns one of them killed at random times, until all shards are there."""
     chance = random.Random(state.get("kills", 0))
     pair = [start(arguments), start(arguments)]
     victim, began = 0, time.perf_counter()
+    # On a busy machine too, some live long enough to finish a shard.
+    longest = max(12.0, 3 * state["undisturbed"]["seconds"] / shards)
     while len(list(out.glob("*.tar"))) < shards:
-        pause = time.perf_counter() + chance.uniform(2, 12)
+        pause = time.perf_counter() + chance.uniform(2, longest)
         while time.perf_counter() < pause and any(process.poll() is None for process in pair):
             time.sleep(0.05)
         if pair[victim].poll() is None:
