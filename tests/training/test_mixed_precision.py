@@ -19,8 +19,9 @@ from syntheticcellgan.config import (
     TranslationTraining,
     TranslatorConfig,
 )
+from syntheticcellgan.training.data_set import prepare_data
 from syntheticcellgan.training.hardware import Hardware
-from syntheticcellgan.training.run import build_stage, make_fabric, prepare_data
+from syntheticcellgan.training.run import build_stage, make_fabric
 from syntheticcellgan.training.run_folder import STAGES, Run
 
 
