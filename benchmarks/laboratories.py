@@ -34,7 +34,7 @@ from syntheticcellgan.evaluation.features import Extractor, ensure_independent, 
 from syntheticcellgan.evaluation.intervals import Interval
 from syntheticcellgan.segmentation import dice, segment
 from syntheticcellgan.stain.learned import LearnedNormaliser, read_normaliser
-from syntheticcellgan.stain.look import Look, fit, srgb_of
+from syntheticcellgan.stain.look import Look, evenly_spread, fit, srgb_of
 from syntheticcellgan.stain.recolour import Recolouring
 from syntheticcellgan.stain.style import in_many_looks
 from syntheticcellgan.training.virtual_laboratories import Laboratories
@@ -199,7 +199,7 @@ def structure(before: Images, after: Images, path: Path) -> dict[str, float]:
         kept: dict[str, float] = json.loads(path.read_text())
         return kept
     overlaps, areas = [], []
-    places = np.unique(np.linspace(0, len(before) - 1, STRUCTURE).round().astype(int))
+    places = evenly_spread(len(before), STRUCTURE)
     for a, b in ((before[i], after[i]) for i in places):
         first, second = segment(a), segment(b)
         if first.failure is None and second.failure is None:

@@ -184,8 +184,9 @@ def manner_of(chain: SyntheticCellGAN, truncation: float) -> dict[str, object]:
     """What cells made together have in common: bundle, truncation, and their look, wanted features and precision if unusual."""
     made: dict[str, object] = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
     made |= style_of(chain)
-    if chain.precision != "float32":
-        made |= {"precision": chain.precision}
+    precision = unusual_precision(chain)
+    if precision is not None:
+        made |= {"precision": precision}
     return made | {"wanted": dict(chain.wanted)} if chain.wanted else made
 
 

@@ -10,7 +10,7 @@ BLUR = 6.0  # standard deviation of the blur at level 1, pixels at the basic ima
 GRAIN = 0.25  # standard deviation of the noise at level 1, on the −1 … 1 scale
 REACH = 6.0, 10.0  # pixels: how far a veil reaches beyond nuclei; at random between the two in training
 SPECK, CLOUD = 1.5, 3.5  # pixels: what is smaller is no nucleus; how far a veiled cell is blurred
-RADIUS = 25
+RADIUS, WIDE = 12, 25  # pixels: where the curve of a blur ends; a veil reaches farther
 
 
 def degrade(basic: Tensor, level: Tensor, noise: Tensor) -> Tensor:
@@ -27,14 +27,14 @@ def degrade(basic: Tensor, level: Tensor, noise: Tensor) -> Tensor:
     return _blur(basic, BLUR * level.square()) + GRAIN * level[:, None, None, None] * noise
 
 
-def _blur(image: Tensor, sigma: Tensor) -> Tensor:
-    """(N, C, H, W) blurred by a normal curve of standard deviation sigma (N,), in pixels."""
+def _blur(image: Tensor, sigma: Tensor, radius: int = RADIUS) -> Tensor:
+    """(N, C, H, W) blurred by a normal curve of standard deviation sigma (N,), cut off at `radius`; both in pixels."""
     n, c, height, width = image.shape
     sigma = sigma.clamp_min(1e-3)
-    offsets = torch.arange(-RADIUS, RADIUS + 1, device=image.device, dtype=image.dtype)
+    offsets = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
     kernel = torch.exp(-0.5 * (offsets[None] / sigma[:, None]).square())
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(c, dim=0)
-    x = F.pad(image, (RADIUS, RADIUS, RADIUS, RADIUS), mode="replicate").reshape(1, n * c, height + 2 * RADIUS, -1)
+    x = F.pad(image, (radius,) * 4, mode="replicate").reshape(1, n * c, height + 2 * radius, -1)
     x = F.conv2d(x, kernel[:, None, None, :], groups=n * c)
     return F.conv2d(x, kernel[:, None, :, None], groups=n * c).reshape(n, c, height, width)
 
@@ -52,7 +52,7 @@ def nearness(basic: Tensor, reach: Tensor | None = None) -> Tensor:
     tint = basic[:, 2:] - basic[:, 1:2]
     purple = ((_blur(tint, tint.new_full((len(tint),), SPECK)) - 0.12) / 0.2).clamp(0, 1)
     reach = tint.new_full((len(tint),), REACH[0]) if reach is None else reach
-    return (20 * _blur(purple, reach)).clamp_max(1)
+    return (20 * _blur(purple, reach, WIDE)).clamp_max(1)
 
 
 def cloud(basic: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.files import write_whole
 from syntheticcellgan.networks.normaliser import DARKEST, VIEW, Normaliser
 from syntheticcellgan.segmentation import background_colour
-from syntheticcellgan.stain.look import LIMIT, Image
+from syntheticcellgan.stain.look import Image, evenly_spread
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -64,7 +64,7 @@ class LearnedNormaliser:
         """
         if not len(images):
             raise InputError("No image tells how the laboratory looks; give at least one, better 20 or more.")
-        places = np.unique(np.linspace(0, len(images) - 1, LIMIT).round().astype(int))
+        places = evenly_spread(len(images))
         codes, whites = [], []
         for done, i in enumerate(places, 1):
             image = images[i]

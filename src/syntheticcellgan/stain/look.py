@@ -141,6 +141,11 @@ def srgb_of(white: np.ndarray) -> np.ndarray:
     return np.asarray(xyz2rgb(white)) * 255.0
 
 
+def evenly_spread(count: int, most: int = LIMIT) -> np.ndarray:
+    """Places of up to `most` of `count` things, evenly spread from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int))
+
+
 def fit(images: Sequence[Image], name: str, progress: Callable[[int, int], None] | None = None) -> Look:
     """The look of the laboratory that made `images` (paths or (H, W, 3) uint8), measured on up to 200 of them.
 
@@ -151,7 +156,7 @@ def fit(images: Sequence[Image], name: str, progress: Callable[[int, int], None]
         raise InputError(
             f"{name} has {len(images)} images; a laboratory's look needs at least {MINIMUM} of them (unlabelled will do)."
         )
-    chosen = [images[i] for i in np.unique(np.linspace(0, len(images) - 1, LIMIT).round().astype(int))]
+    chosen = [images[i] for i in evenly_spread(len(images))]
     found: list[Measurement] = []
     for done, image in enumerate(chosen, 1):
         result = measure(image if isinstance(image, np.ndarray) else read_image(image))

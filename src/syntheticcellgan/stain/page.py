@@ -22,7 +22,7 @@ from syntheticcellgan.files import write_json
 from syntheticcellgan.provenance import SOFTWARE
 from syntheticcellgan.stain.colour import to_rgb
 from syntheticcellgan.stain.comparison import BACKGROUND, Comparison, compare
-from syntheticcellgan.stain.look import MINIMUM, Look, fit
+from syntheticcellgan.stain.look import MINIMUM, Look, evenly_spread, fit
 from syntheticcellgan.stain.look import Image as Source
 from syntheticcellgan.stain.recolour import Recolouring
 
@@ -46,7 +46,7 @@ def after_standardising(reference: Side, other: Side) -> Comparison | None:
     fitted, measured = list(other.images[::2]), list(other.images[1::2])
     if len(measured) < MINIMUM:
         return None
-    chosen = [measured[i] for i in np.unique(np.linspace(0, len(measured) - 1, _MEASURED).round().astype(int))]
+    chosen = [measured[i] for i in evenly_spread(len(measured), _MEASURED)]
     try:
         recolour = Recolouring(fit(fitted, other.look.name), reference.look)
         return compare(reference.look, fit([recolour(_read(image)) for image in chosen], other.look.name))
@@ -96,7 +96,7 @@ def _shown(images: Sequence[Source]) -> list[np.ndarray]:
     """Eight of them, spread evenly: nobody chose them."""
     if not len(images):
         return []
-    places = np.unique(np.linspace(0, len(images) - 1, _SHOWN).round().astype(int))
+    places = evenly_spread(len(images), _SHOWN)
     return [resize_square(_read(images[i]), 2 * _TILE) for i in places]
 
 

@@ -26,6 +26,7 @@ from syntheticcellgan.provenance import SOFTWARE
 from syntheticcellgan.segmentation import background_colour
 from syntheticcellgan.stain.colour import difference, to_lab, white_point
 from syntheticcellgan.stain.learned import write_normaliser
+from syntheticcellgan.stain.look import evenly_spread
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.hardware import use_threads
 from syntheticcellgan.training.randomness import numpy_generator, torch_generator
@@ -49,7 +50,7 @@ class Reference:
     def of(cls, images: list[np.ndarray]) -> Reference:
         """Of (H, W, 3) uint8 of any size; the white is the median over at most 200 of them."""
         small = np.stack([resize_square(image, KEPT) for image in images])
-        seen = small[np.unique(np.linspace(0, len(small) - 1, 200).round().astype(int))]
+        seen = small[evenly_spread(len(small))]
         white = np.median([background_colour(image) for image in seen], axis=0) / 255.0
         return cls(small, torch.tensor(white, dtype=torch.float32))
 

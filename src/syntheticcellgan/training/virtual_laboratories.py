@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-DARKEST = 2e-3
+FAINTEST = 2e-3  # light that a camera still tells from none
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class Laboratories:
 
     def _coloured(self, pixels: Tensor, white: Tensor) -> Tensor:
         """Pixels (L, K, P, 3) in the reference's colours → in these laboratories'."""
-        density = -torch.log((_light(pixels) / _light(white)).clamp_min(DARKEST))
+        density = -torch.log((_light(pixels) / _light(white)).clamp_min(FAINTEST))
         light = torch.exp(-(density @ self.stain[:, None]).clamp(-0.3, 7.0))
         glare, curve = self.glare[:, None], self.curve[:, None]
         light = (light + glare) / (1 + glare) * _light(white) * self.lamp[:, :, None]
-        seen = _srgb(light.clamp(0, 1)).clamp_min(DARKEST) ** curve
+        seen = _srgb(light.clamp(0, 1)).clamp_min(FAINTEST) ** curve
         # Mixed about the empty slide: its colour is the lamp's affair.
         middle = _srgb((_light(white) * self.lamp.mean(dim=1)[:, None, None]).clamp(0, 1)) ** curve
         return middle + (seen - middle) @ self.mixing[:, None]
