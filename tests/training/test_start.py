@@ -102,9 +102,22 @@ def test_in_the_other_mode_generator_and_critic_begin_with_chance(bundle):
     assert torch.equal(translator.stem.weight, Translator(CHAIN, 51).stem.weight.half().float())
 
 
-def test_networks_of_other_shapes_are_refused(bundle):
-    wider = replace(CHAIN, generator=replace(CHAIN.generator, width=32))
-    with pytest.raises(InputError, match="other settings"):
+def test_where_the_basic_cell_is_made_otherwise_the_translator_alone_is_taken(bundle):
+    finer = replace(CHAIN, generator=replace(CHAIN.generator, latent_channels=32))
+    start = Start(bundle(), finer)
+    autoencoder, critic = training_networks(finer)["autoencoder"], training_networks(finer)["copy_critic"]
+    before = {name: value.clone() for name, value in autoencoder.state_dict().items()}
+    start.fill("autoencoder", {"autoencoder": autoencoder, "average": autoencoder, "critic": critic})
+    assert all(torch.equal(value, before[name]) for name, value in autoencoder.state_dict().items())
+    translator = Translator(finer)
+    patch_critic = training_networks(finer)["patch_critic"]
+    start.fill("translation", {"translator": translator, "average": Translator(finer), "critic": patch_critic})
+    assert torch.equal(translator.stem.weight, Translator(CHAIN, 51).stem.weight.half().float())
+
+
+def test_a_translator_of_another_shape_is_refused(bundle):
+    wider = replace(CHAIN, translator=replace(CHAIN.translator, width=16))
+    with pytest.raises(InputError, match="translator has other settings"):
         Start(bundle(), wider)
 
 

@@ -182,7 +182,8 @@ def _run_settings(
 
         known = to_dict(load_bundle(start).chain)
         networks = {key: known[key] | networks.get(key, {}) for key in ("generator", "translator")}
-        tree.setdefault("low_resolution", {}).setdefault("label_fade_kimg", 0.0)  # the types are known already
+        if networks["generator"] == known["generator"]:  # it knows the types already
+            tree.setdefault("low_resolution", {}).setdefault("label_fade_kimg", 0.0)
     source = "--set or --config"
     training = from_dict(TrainingConfig, tree, source)
     prepared = _read_data(data, training, out)

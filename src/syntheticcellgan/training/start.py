@@ -2,6 +2,7 @@
 
 A bundle carries, beside its two networks, those that only training needs, so that a game goes on between two players of
 equal strength. Types are matched by name; a type that the bundle does not know begins as the mean of those it knows.
+Where the basic cell is to be made by other networks (`generator.*` changed), the translator alone begins with the bundle's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from syntheticcellgan.bundle import load_bundle
 from syntheticcellgan.bundle_training import read_training
-from syntheticcellgan.config import ChainConfig
+from syntheticcellgan.config import ChainConfig, GeneratorConfig
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.files import write_json
 
@@ -36,15 +37,14 @@ class Start:
     """The networks of a bundle, fitted to the types of a new run."""
 
     def __init__(self, name_or_path: str | Path, chain: ChainConfig) -> None:
-        """InputError if the bundle cannot be read, or its networks are of other shapes than those of `chain`."""
+        """InputError if the bundle cannot be read, or its translator is of another shape than that of `chain`."""
         bundle = load_bundle(name_or_path)
-        same_mode = bundle.chain.generator.mode == chain.generator.mode
-        generator_config = replace(bundle.chain.generator, mode=chain.generator.mode)
+        ours, theirs = chain.generator, bundle.chain.generator
         translator_config = replace(bundle.chain.translator, level=chain.translator.level)
-        if (generator_config, translator_config) != (chain.generator, chain.translator):
+        if (theirs.resolution, translator_config) != (ours.resolution, chain.translator):
             raise InputError(
-                f"--start-from {name_or_path}: the bundle's networks have other settings than this run. "
-                "Leave --resolution, --size and the settings of the networks out; the bundle's are taken."
+                f"--start-from {name_or_path}: the bundle's translator has other settings than this run. "
+                "Leave --resolution, --size and translator.* out; the bundle's are taken."
             )
         self.known, self.wanted = bundle.chain.cell_types, chain.cell_types
         self.chain, self.adapted = chain, bundle.chain.adapted
@@ -55,9 +55,8 @@ class Start:
             "translator": bundle.translator.state_dict(),
             "autoencoder": decoder,  # all that a bundle without training networks has of it
         } | read_training(bundle.training, bundle.chain, bundle.path)
-        if not same_mode:  # a generator that knew the types is no start for a blind one, nor the other way round
-            for player in ("generator", "critic"):
-                self.networks.pop(player, None)
+        for network in _unfit(theirs, ours):
+            self.networks.pop(network, None)
 
     def fill(self, stage: str, modules: Mapping[str, nn.Module]) -> None:
         """Give the modules of a stage the bundle's weights; what the bundle lacks, and the decoder of a generator, which
@@ -89,6 +88,15 @@ class Start:
         """Embedding rows: (types of the bundle, dim) → (types of the run, dim)."""
         mean = rows.mean(dim=0)
         return torch.stack([rows[self.known.index(t)] if t in self.known else mean for t in self.wanted])
+
+
+def _unfit(theirs: GeneratorConfig, ours: GeneratorConfig) -> tuple[str, ...]:
+    """Networks of a bundle that are no start for a run with the generator `ours`."""
+    if theirs == ours:
+        return ()
+    if replace(theirs, mode=ours.mode) == ours:  # one that knew the types is no start for a blind one, nor the other way round
+        return ("generator", "critic")
+    return ("generator", "critic", "autoencoder", "copy_critic")
 
 
 def keep_record(name_or_path: str, out: Path) -> None:
