@@ -208,6 +208,7 @@ def quality(
 def sheet(images: list[np.ndarray], path: Path) -> None:
     """The first 32, four rows of eight at half size."""
     small = [resize_square(image, 128) for image in images[:SHOWN]]
+    small += [np.full_like(small[0], 255)] * (-len(small) % 8)
     rows = [np.concatenate(small[i : i + 8], axis=1) for i in range(0, len(small), 8)]
     Image.fromarray(np.concatenate(rows)).save(path, optimize=True)
 
