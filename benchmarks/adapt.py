@@ -26,6 +26,7 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 import syntheticcellgan
+from figures import between
 from recall import where_recall_is_lost
 from syntheticcellgan import SyntheticCellGAN, adapt
 from syntheticcellgan.cores import cores
@@ -338,13 +339,6 @@ def page(result: dict[str, object]) -> str:
 
         row(f"average precision, classic → {arm}, {kind}", arms)
     return "\n".join(lines) + "\n"
-
-
-def between(text: str, marker: str, content: str) -> str:
-    """`text` with `content` between the marker's two comments."""
-    start, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
-    before, rest = text.split(start)
-    return f"{before}{start}\n{content}{end}{rest.split(end)[1]}"
 
 
 def main() -> None:

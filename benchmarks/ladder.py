@@ -33,7 +33,8 @@ from syntheticcellgan.evaluation.context import SECTIONS, Settings
 from syntheticcellgan.evaluation.features import features_of, get_extractor
 from syntheticcellgan.evaluation.report.rows import ALL, Row
 from syntheticcellgan.evaluation.study import evaluate
-from syntheticcellgan.evaluation.utility import UtilitySettings, measure_utility
+from syntheticcellgan.evaluation.utility import measure_utility
+from syntheticcellgan.evaluation.utility_results import UtilitySettings
 
 HALVED = "neutrophil"
 BLUR, GAINS, QUALITY = 2.0, (0.95, 1.0, 1.05), 30

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from figures import between
 from syntheticcellgan import SyntheticCellGAN
 from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.data.images import read_image, resize_square
@@ -118,10 +119,7 @@ def main() -> None:
     docs = Path(__file__).parents[1] / "docs"
     (docs / "results" / "recall.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     page = docs / "explanation" / "design.md"
-    before, rest = page.read_text(encoding="utf-8").split(f"<!-- {MARKER} -->")
-    after = rest.split(f"<!-- /{MARKER} -->")[1]
-    text = f"{before}<!-- {MARKER} -->\n{block(result)}<!-- /{MARKER} -->{after}"
-    page.write_text(text, encoding="utf-8")
+    page.write_text(between(page.read_text(encoding="utf-8"), MARKER, block(result)), encoding="utf-8")
     print(block(result))
 
 

@@ -1,7 +1,8 @@
-"""Shared by all tests: one thread (small networks are faster so), and a tiny data set of drawn cells."""
+"""Shared by all tests: one thread (small networks are faster so), one seed, and a tiny data set of drawn cells."""
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,24 @@ DRAWN_TYPES = {"lymphocyte": (90, 40), "monocyte": (110, 70), "platelet": (30, 8
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with a browser first: they take longest, and the workers shall end together."""
     items.sort(key=lambda item: "browser" not in item.path.name)
+
+
+def seed() -> None:
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What a test draws without a seed of its own is the same at every run, alone or after any other test."""
+    seed()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """The same for what fixtures draw, of which those of a module are made by whichever test comes first."""
+    seed()
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,12 @@ from torch import Tensor, nn
 
 from syntheticcellgan.bundle_attributes import RECORD, WEIGHTS, Attributes, read_attributes
 from syntheticcellgan.bundle_files import LARGEST, OPTIONAL, REQUIRED, SUMS, check_sums, read_files, sums_of, write_zip
-from syntheticcellgan.bundle_tensors import Unfilled, one_thread, read_tensors
+from syntheticcellgan.bundle_tensors import Unfilled, read_tensors
 from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.card import render_card
 from syntheticcellgan.cell_types import nearest, slug
 from syntheticcellgan.config import ChainConfig, check_chain, from_dict, to_dict
+from syntheticcellgan.cores import one_thread
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator

@@ -246,7 +246,7 @@ def _check(
 ) -> None:
     names = [*(one.name for one in attributes), *(one.name for one in sizes)]
     if len(set(names)) < len(names) or not all(isinstance(name, str) and slug(name) == name for name in names):
-        raise ValueError("the names of attributes are not each other's equals once")
+        raise ValueError("two attributes have one name, or a name is no identifier")
     for one in attributes:
         if len(one.values) < 2 or not all(isinstance(value, str) for value in one.values):
             raise ValueError(f"{one.name} has no two values")

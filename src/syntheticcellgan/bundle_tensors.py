@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors.torch import load as load_tensors
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -38,19 +36,6 @@ class Unfilled(TorchFunctionMode):
         if getattr(func, "__name__", "") in ("normal_", "uniform_"):
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Inside, torch works with one thread: to share out many small tensors takes longer than to go through them, above
-    all on a busy machine.
-    """
-    count = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(count)
 
 
 def read_tensors(content: bytes, expected: Mapping[str, tuple[int, ...]], path: Path, name: str) -> dict[str, Tensor]:

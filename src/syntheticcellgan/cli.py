@@ -13,7 +13,7 @@ from syntheticcellgan.cell_types import nearest
 from syntheticcellgan.errors import ScgError
 
 _VERBS = {
-    "train": "Learn from a folder of labelled cells: both stages, then a bundle.",
+    "train": "Learn from a folder of labelled cells: all stages, then a bundle.",
     "adapt": "Teach a bundle a further cell type from 20 to 100 images, in minutes.",
     "generate": "Make images of the cell types that you ask for.",
     "interpolate": "The way from one cell to another, or one feature that changes: a grid, an animated image.",

@@ -183,6 +183,12 @@ class ChainConfig:
         """Side of the finished image in pixels."""
         return self.generator.resolution * self.translator.scale
 
+    @property
+    def noise_sizes(self) -> tuple[tuple[int, ...], ...]:
+        """Of the noise that a cell is made of, in the order of drawing: latent, grain of the basic image, texture."""
+        side = self.generator.resolution
+        return (self.generator.latent_size,), (3, side, side), (self.translator.noise_channels, side, side)
+
 
 T = TypeVar("T")
 
@@ -298,15 +304,13 @@ def check_training(config: TrainingConfig, chain: ChainConfig, source: str = "co
             (2 <= stage.batch <= 65536, f"{name}.batch can be 2 or more"),
             (0 < stage.learning_rate < 1, f"{name}.learning_rate lies between 0 and 1"),
             (0 <= stage.decay_from <= 1, f"{name}.decay_from lies between 0 and 1"),
+            (stage.penalty_interval >= 1, f"{name}.penalty_interval can be 1 or more"),
         ]
     step = 8 * chain.translator.scale
     crop = min(config.translation.crop, chain.output_size)
     limits += [
-        (config.autoencoder.penalty_interval >= 1, "autoencoder.penalty_interval can be 1 or more"),
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
         (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),
-        (config.low_resolution.penalty_interval >= 1, "low_resolution.penalty_interval can be 1 or more"),
-        (config.translation.penalty_interval >= 1, "translation.penalty_interval can be 1 or more"),
         (0 < config.translation.generated < 1, "translation.generated lies between 0 and 1"),
         (config.translation.paired_kimg > 0, "translation.paired_kimg must be above 0"),
         (crop >= 2 * step and crop % step == 0, f"translation.crop must be a multiple of {step}, at least {2 * step}"),

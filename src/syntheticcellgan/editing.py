@@ -20,7 +20,7 @@ from torch import Tensor
 
 from syntheticcellgan.attributes.wanted import name_of, spelled, wishes_for
 from syntheticcellgan.bundle_attributes import Attributes
-from syntheticcellgan.bundle_tensors import one_thread
+from syntheticcellgan.cores import one_thread
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.noise import key_of, noises
 from syntheticcellgan.steering import cell_of
@@ -70,11 +70,9 @@ def change(
     chain.check_features([name])
     known, own = name_of(chain.bundle.attributes, feature.partition("=")[0], chain.bundle.name)
     start, goal = _ends(known, name, feature, own)
-    g, t = chain.chain.generator, chain.chain.translator
     with one_thread():
         candidate = chain.chosen(name, seed, truncation).candidate
-        sizes = [(g.latent_size,), (3, g.resolution, g.resolution), (t.noise_channels, g.resolution, g.resolution)]
-        noise, grain, texture = noises([cell_of(name, seed, candidate)], sizes)
+        noise, grain, texture = noises([cell_of(name, seed, candidate)], chain.chain.noise_sizes)
         way = _Way(chain, known, name, truncation, noise)
         first = noise if start is None else way.moved(start)
         last = way.moved(goal)

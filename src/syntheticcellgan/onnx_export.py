@@ -96,15 +96,8 @@ def export_onnx(bundle: Bundle, out: Path) -> float:
 
 
 def _graph(bundle: Bundle):  # type: ignore[no-untyped-def]  # onnx.ModelProto, of an optional package
-    g, t = bundle.chain.generator, bundle.chain.translator
-    side = g.resolution
-    inputs = (
-        torch.zeros(MICRO_BATCH, g.latent_size),
-        torch.zeros(MICRO_BATCH, dtype=torch.int64),
-        torch.tensor(1.0),
-        torch.zeros(MICRO_BATCH, 3, side, side),
-        torch.zeros(MICRO_BATCH, t.noise_channels, side, side),
-    )
+    latent, grain, texture = (torch.zeros(MICRO_BATCH, *size) for size in bundle.chain.noise_sizes)
+    inputs = latent, torch.zeros(MICRO_BATCH, dtype=torch.int64), torch.tensor(1.0), grain, texture
     names = ["latent", "types", "truncation", "grain", "texture"]
     quiet = io.StringIO()  # the exporter talks on both streams
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -274,10 +274,8 @@ class SyntheticCellGAN:
         self, chunk: list[tuple[str, int]], truncation: float, candidates: Sequence[int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Style vectors, grain of the basic image and noise of the translator for the candidate of each pair."""
-        g, t = self.chain.generator, self.chain.translator
-        sizes = [(g.latent_size,), (3, g.resolution, g.resolution), (t.noise_channels, g.resolution, g.resolution)]
         cells = [cell_of(*pair, candidate) for pair, candidate in zip(chunk, candidates, strict=True)]
-        latent, grain, texture = noises(cells, sizes)
+        latent, grain, texture = noises(cells, self.chain.noise_sizes)
         return self.bundle.styles(latent, self._types(chunk), truncation), grain, texture
 
     def rendered(self, style: Tensor, types: Tensor, grain: Tensor, texture: Tensor) -> tuple[np.ndarray, np.ndarray]:

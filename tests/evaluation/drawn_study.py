@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tests.conftest import DRAWN_TYPES, draw_cell
 
-from syntheticcellgan.evaluation.utility import UtilitySettings
+from syntheticcellgan.evaluation.utility_results import UtilitySettings
 
 LEAST = UtilitySettings(seeds=1, effort=0.02, low_data=(5,), low_data_seeds=1, low_data_effort=0.02, draws=20)
 

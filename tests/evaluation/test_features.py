@@ -12,7 +12,6 @@ from syntheticcellgan.evaluation.features import (
     EXTRACTORS,
     HEADLINE,
     ensure_independent,
-    features_by_type,
     features_of,
     get_extractor,
 )
@@ -126,12 +125,6 @@ def test_grey_arrays_bad_files_and_nan_end_in_a_sentence(tmp_path):
 def test_a_grey_file_counts_as_a_colour_image(tmp_path):
     Image.fromarray(np.full((32, 32), 40, np.uint8)).save(tmp_path / "grey.png")
     assert features_of([tmp_path / "grey.png"], MeanColour())[0] == pytest.approx([40, 40, 40])
-
-
-def test_types_stay_with_their_images():
-    found, types = features_by_type({"b": coloured(3), "a": coloured(2)}, MeanColour())
-    assert types.tolist() == ["b", "b", "b", "a", "a"]
-    assert found[3:] == pytest.approx(found[:2])
 
 
 def test_what_training_used_may_not_judge():

@@ -9,9 +9,10 @@ import pytest
 import torch
 from tests.evaluation.test_utility import TINY, cells
 
+from syntheticcellgan.cores import one_thread
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.classifiers import ConvNet
-from syntheticcellgan.evaluation.parallel import one_thread, results_of
+from syntheticcellgan.evaluation.parallel import results_of
 from syntheticcellgan.evaluation.utility import measure_utility
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.answers import assess
 from syntheticcellgan.evaluation.classifiers import ConvNet, Labelled, LinearProbe, _augment, _network, _to_tensor
-from syntheticcellgan.evaluation.utility import HELD_OUT, QUICK, STANDARD, UtilitySettings, measure_utility
+from syntheticcellgan.evaluation.utility import measure_utility
+from syntheticcellgan.evaluation.utility_results import HELD_OUT, QUICK, STANDARD, UtilitySettings
 
 TYPES = ("basophil", "lymphocyte", "monocyte")
 COLOURS = np.array([[60, 30, 110], [130, 110, 200], [190, 150, 170]])
@@ -54,7 +55,7 @@ def test_separable_types_are_learnt_from_either_side() -> None:
     arms = {(point.classifier, point.arm) for point in report.low_data}
     assert ("small network", "both") in arms
     assert ("linear probe", "classic") not in arms
-    assert json.loads(json.dumps(report.as_dict()))["types"] == list(TYPES)
+    assert json.loads(json.dumps(asdict(report)))["types"] == list(TYPES)
 
 
 def test_low_data_points_say_what_synthetic_cells_add_to_classic_augmentation() -> None:

@@ -12,8 +12,8 @@ from tests.stain.smears import HOME, abroad, home, save
 from tests.stain.test_stain_command import run
 
 from syntheticcellgan import InputError, read_normaliser
-from syntheticcellgan.bundle_tensors import one_thread
 from syntheticcellgan.config import NormaliserTraining
+from syntheticcellgan.cores import one_thread
 from syntheticcellgan.networks.normaliser import Normaliser
 from syntheticcellgan.stain.learned import LearnedNormaliser
 from syntheticcellgan.training.normaliser import Reference, learn, unseen_error

@@ -25,6 +25,7 @@ from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.pixels import to_tensor, to_uint8
 from syntheticcellgan.training.augment import shift_and_hide
+from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.loop import set_rate
@@ -89,10 +90,8 @@ class AdaptedGame:
         self.generator, self.generator_optimizer = fabric.setup(
             generator, torch.optim.Adam(own, lr=training.learning_rate, betas=betas)
         )
-        self.critic, self.critic_optimizer = fabric.setup(
-            critic, torch.optim.Adam(learnt, lr=training.critic_learning_rate, betas=betas)
-        )
-        self.learnt = learnt
+        critic_adam = torch.optim.Adam(learnt, lr=training.critic_learning_rate, betas=betas)
+        self.critic = LearningCritic(fabric, critic, critic_adam, self.objective, training.penalty_interval)
         fabric.to_device(self.ema.module)
         self.caution = Caution(training.augmentation)
         self.modules: Mapping[str, nn.Module] = {
@@ -100,7 +99,7 @@ class AdaptedGame:
         }  # fmt: skip
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": self.generator_optimizer.optimizer,
-            "critic": self.critic_optimizer.optimizer,
+            "critic": self.critic.optimizer.optimizer,
         }
 
     def set_learning_rate(self, progress: float) -> float:
@@ -115,26 +114,12 @@ class AdaptedGame:
         noise = self._to_device(chance.normal(self.batch, self.chain.generator.latent_size))
         shown = self._veiled(self._drawn(self.real, chance), chance)
         fake = self._veiled(self.generator(noise, types, decode=False), chance)
-        for p in self.learnt:
-            p.requires_grad_(True)
-        real_value, fake_value = self.critic(shown, types), self.critic(fake.detach(), types)
-        loss = self.objective.critic_loss(real_value, fake_value)
-        losses = {"critic": loss.item(), "augmentation": self.caution.augmentation.item()}
-        if index % self.training.penalty_interval == 0:
-            penalty = self.objective.penalty(
-                lambda x: self.critic.module(x, types), shown, fake.detach(), torch.empty(0)
-            )
-            losses["penalty"] = penalty.item()
-            loss = loss + self.training.penalty_interval * penalty
-        self.critic_optimizer.zero_grad()
-        self.fabric.backward(loss)
-        self.critic_optimizer.step()
+        judged = self.critic.step(index, shown, fake, types)
+        losses = judged.losses | {"augmentation": self.caution.augmentation.item()}
         if index % LOOK_EVERY == 0 and len(self.held_out):
-            self._look(real_value.mean().item(), fake_value.mean().item(), types, chance)
+            self._look(judged.real.mean().item(), judged.fake.mean().item(), types, chance)
 
-        for p in self.learnt:
-            p.requires_grad_(False)
-        loss = self.objective.generator_loss(real_value.detach(), self.critic(fake, types))
+        loss = self.objective.generator_loss(judged.real, self.critic(fake, types))
         losses["generator"] = loss.item()
         self.generator_optimizer.zero_grad()
         self.fabric.backward(loss)

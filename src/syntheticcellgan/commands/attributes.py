@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from syntheticcellgan.commands.bars import shown_steps
 from syntheticcellgan.errors import InputError
 
 
@@ -68,7 +66,7 @@ def fit(
         raise InputError(f"{bundle} is a zip; attributes are written into a bundle's folder. Unpack it first.")
     manifest = read_manifest(data)
     values = read_attributes(table) if table is not None else None
-    with _progress() as progress:
+    with shown_steps() as progress:
         if split is not None:
             from syntheticcellgan.data.splits import read_split
 
@@ -99,22 +97,3 @@ def fit(
     click.echo(
         f"{known.path} knows them now. Try: scg generate {known.path} --all --with nucleus_area=large --out cells"
     )
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each thing that is done, where there is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
-
-    console = Console(file=sys.stderr)
-    columns = (TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn())
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-
-        def progress(what: str, done: int, total: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=total)
-            bars.update(tasks[what], completed=done, total=total)
-
-        yield progress

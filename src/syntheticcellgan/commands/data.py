@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from syntheticcellgan.cell_types import nearest
+from syntheticcellgan.commands.bars import shown_progress
 from syntheticcellgan.errors import InputError, ScgError
 
 if TYPE_CHECKING:
@@ -188,16 +187,3 @@ def _show_split(manifest: Manifest, split: Split) -> None:
         absent = [name for name in manifest.cell_types if not parts[part].get(name)]
         if absent and parts[part]:
             click.echo(f"No {', '.join(absent)} in the {part} part: too few images or patients.")
-
-
-@contextmanager
-def shown_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """A function that takes the number of images done and shows it, where there is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(what, total=total)
-        yield lambda done: bars.update(task, completed=done)

@@ -15,7 +15,7 @@ import click
 @click.option("--licence", help="SPDX identifier (CC-BY-4.0) or address of the licence.")
 def export(folder: Path, format_: str, out: Path, name: str | None, licence: str | None) -> None:
     """Write the data set in FOLDER (real or synthetic cells) in a format that other programs read."""
-    from syntheticcellgan.commands.data import shown_progress
+    from syntheticcellgan.commands.bars import shown_progress
     from syntheticcellgan.exports import export_dataset
 
     with shown_progress("Exporting", None) as progress:

@@ -73,7 +73,7 @@ def train(
     dry_run: bool,
     **options: Any,
 ) -> None:
-    """Train both stages on DATA: a folder with one sub-folder per cell type, or with a labels.csv, or with WebDataset shards
+    """Train all stages on DATA: a folder with one sub-folder per cell type, or with a labels.csv, or with WebDataset shards
     (*.tar; a pattern of their names in quotes will do).
     """
     from syntheticcellgan.training import run as runs
@@ -115,7 +115,7 @@ def train(
     elif stage == "all":
         click.echo("Not all images were seen; the same command goes on.")
     else:
-        click.echo(f"Stage {stage} is as far as it can go; run the other stage to complete the bundle.")
+        click.echo(f"Stage {stage} is as far as it can go; run the other stages to complete the bundle.")
 
 
 def _help(data: Path, out: Path, stage: str, devices: int, nodes: int) -> None:
@@ -198,7 +198,7 @@ def _run_settings(
 
 
 def _read_data(data: Path, training: TrainingConfig, out: Path) -> Data:
-    from syntheticcellgan.commands.data import shown_progress
+    from syntheticcellgan.commands.bars import shown_progress
     from syntheticcellgan.training.data_set import prepare_data
 
     with shown_progress("Bytes of shards looked through", None) as progress:

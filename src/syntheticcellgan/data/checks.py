@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from syntheticcellgan.config import TrainingConfig
-from syntheticcellgan.data.duplicates import NEAR, connected, near_pairs
+from syntheticcellgan.data.duplicates import NEAR, components, near_pairs
 from syntheticcellgan.data.images import open_image, read_image, thumbnail_of
 from syntheticcellgan.data.manifest import Manifest, read_manifest, unlisted_images
 from syntheticcellgan.data.overlaps import SIDE, overlaps
@@ -148,10 +148,8 @@ def _duplicates(
         by_pixels[hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()].append(index)
     exact = [group for group in by_pixels.values() if len(group) > 1]
     equal = {index: number for number, group in enumerate(exact) for index in group}
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, label in enumerate(connected(len(manifest), [(i, j) for i, j, _ in pairs]).tolist()):
-        groups[label].append(index)
-    near = [group for group in groups.values() if len({equal.get(index, -1 - index) for index in group}) > 1]
+    groups = components(len(manifest), [(i, j) for i, j, _ in pairs])
+    near = [group for group in groups if len({equal.get(index, -1 - index) for index in group}) > 1]
     return exact, near
 
 
@@ -159,10 +157,7 @@ def _overlapping(thumbs: np.ndarray, near: list[list[int]]) -> list[list[int]]:
     """Groups of indices that show parts of one field, without those that are near duplicates anyway."""
     group_of = {index: number for number, group in enumerate(near) for index in group}
     pairs = [(i, j) for i, j, _ in overlaps(thumbs) if group_of.get(i, -1) != group_of.get(j, -2)]
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, label in enumerate(connected(len(thumbs), pairs).tolist()):
-        groups[label].append(index)
-    return [group for group in groups.values() if len(group) > 1]
+    return [group for group in components(len(thumbs), pairs) if len(group) > 1]
 
 
 def _named(manifest: Manifest, groups: list[list[int]]) -> tuple[tuple[str, ...], ...]:

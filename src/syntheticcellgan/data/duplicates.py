@@ -86,6 +86,14 @@ def connected(count: int, pairs: list[tuple[int, int]]) -> np.ndarray:
     return np.argsort(np.argsort(first))[groups]
 
 
+def components(count: int, pairs: list[tuple[int, int]]) -> list[list[int]]:
+    """The items of each connected component, in order; components by first appearance."""
+    groups: dict[int, list[int]] = {}
+    for item, label in enumerate(connected(count, pairs).tolist()):
+        groups.setdefault(label, []).append(item)
+    return list(groups.values())
+
+
 def _symmetries(thumbs: np.ndarray) -> Iterator[np.ndarray]:
     """The seven other views of each square thumbnail under quarter turns and mirroring."""
     for mirrored in (thumbs, thumbs[:, :, ::-1]):

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 
 from syntheticcellgan.data.balance import balance
-from syntheticcellgan.data.duplicates import connected, duplicate_groups
+from syntheticcellgan.data.duplicates import components, duplicate_groups
 from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError, ScgError
 
@@ -157,11 +157,7 @@ def _units(manifest: Manifest, groups: Sequence[Hashable]) -> list[list[int]]:
         pairs.append((index, first.setdefault(("group", groups[index]), index)))
         if record.patient is not None:
             pairs.append((index, first.setdefault(("patient", record.patient), index)))
-    labels = connected(len(manifest), pairs)
-    units: list[list[int]] = [[] for _ in range(int(labels.max()) + 1)]
-    for index, label in enumerate(labels.tolist()):
-        units[label].append(index)
-    return units
+    return components(len(manifest), pairs)
 
 
 def _assign(manifest: Manifest, units: list[list[int]], shares: dict[str, float], seed: int) -> list[str]:

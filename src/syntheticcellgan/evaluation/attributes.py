@@ -82,9 +82,6 @@ class AttributeShare:
     synthetic: Interval
     differs: bool
 
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
-
 
 def fit_attributes(
     features: np.ndarray,

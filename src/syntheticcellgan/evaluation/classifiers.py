@@ -24,8 +24,8 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from syntheticcellgan.cores import one_thread
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.evaluation.parallel import one_thread
 
 SIDE = 64  # pixels per side of the images
 

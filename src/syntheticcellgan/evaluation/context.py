@@ -13,7 +13,7 @@ from syntheticcellgan.evaluation.cell_sets import CellSet
 from syntheticcellgan.evaluation.copies import Fingerprints
 from syntheticcellgan.evaluation.extractors.common import Extractor
 from syntheticcellgan.evaluation.features import features_of
-from syntheticcellgan.evaluation.utility import QUICK, STANDARD, UtilitySettings
+from syntheticcellgan.evaluation.utility_results import QUICK, STANDARD, UtilitySettings
 
 SECTIONS = ("distribution", "duplicates", "copies", "morphology", "stain", "attributes", "utility", "probe", "map")
 """All parts of an evaluation, in their order."""
@@ -22,6 +22,18 @@ Tell = Callable[[int, int], None]
 """Called with what is done and what there is in all."""
 
 STANDARD_COUNT, QUICK_COUNT = 100, 30
+
+
+def counted(tell: Tell, total: int) -> Callable[[int], None]:
+    """From steps since the last call to steps so far."""
+    done = 0
+
+    def more(steps: int) -> None:
+        nonlocal done
+        done = min(done + steps, total)
+        tell(done, total)
+
+    return more
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.batches import ImageSource
 from syntheticcellgan.evaluation.fingerprint import DIM, Nearest, Progress, fingerprint, nearest, views
 from syntheticcellgan.evaluation.intervals import Interval, wilson
+from syntheticcellgan.files import write_whole
 
 MINIMUM_BASELINE = 100
 """Distances of real cells below which there is no 1st percentile."""
@@ -136,10 +137,7 @@ class Fingerprints:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write as .npz; a file half written never takes the place of a whole one."""
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(self.to_bytes())
-        os.replace(partial, path)
+        write_whole(Path(path), self.to_bytes())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Fingerprints:

@@ -11,8 +11,7 @@ generator could reach.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,9 +52,6 @@ class Diversity:
     density: Comparison
     coverage: Comparison
     vendi: Comparison
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def diversity(
@@ -138,9 +134,6 @@ class NearDuplicates:
     median: float
     real_median: float
     closest: tuple[Pair, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def near_duplicates(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -126,19 +126,6 @@ def features_of(
                 work_off()
         work_off()
     return np.stack(vectors) if vectors else np.zeros((0, extractor.dim), np.float32)
-
-
-def features_by_type(
-    images: Mapping[str, ImageSource],
-    extractor: Extractor,
-    cache_dir: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Features of the images of several cell types, (N, dim) float32, and the type of each, (N,) str."""
-    parts = {name: features_of(source, extractor, cache_dir, progress) for name, source in images.items()}
-    if not parts:
-        raise InputError("There are no images to extract features from.")
-    return np.concatenate(list(parts.values())), np.repeat(list(parts), [len(part) for part in parts.values()])
 
 
 def _content_hash(image: str | os.PathLike[str] | np.ndarray) -> bytes:

@@ -12,9 +12,8 @@ counts is the ratio to the floor on the same n. The kernel distance is unbiased:
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -34,9 +33,6 @@ class Fidelity:
 
     frechet: Comparison
     kernel: Comparison
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def fidelity(

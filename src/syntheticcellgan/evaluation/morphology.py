@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import ndimage
@@ -65,9 +65,6 @@ class CellMorphology:
     background_b: float = math.nan
     failure: str | None = None
 
-    def as_dict(self) -> dict[str, float | str | None]:
-        return asdict(self)
-
 
 FEATURES: tuple[str, ...] = tuple(field.name for field in fields(CellMorphology) if field.name != "failure")
 
@@ -107,22 +104,6 @@ class MorphologyTable:
             for failure, label in zip(self.failures, self.labels, strict=True)
             if cell_type in (None, label)
         )
-
-    def as_dict(self) -> dict[str, object]:
-        """Per type: n, failures, and mean and standard deviation of every feature (not the cells one by one)."""
-        types: dict[str, object] = {}
-        for name in self.cell_types:
-            columns = {feature: self.column(feature, name) for feature in FEATURES}
-            types[name] = {
-                "n": self.labels.count(name),
-                "failed": self.failed(name),
-                "features": {
-                    feature: {"n": len(column), "mean": float(column.mean()), "sd": float(column.std())}
-                    for feature, column in columns.items()
-                    if len(column)
-                },
-            }
-        return {"side": self.side, "micrometres_per_pixel": self.micrometres_per_pixel, "types": types}
 
 
 def measure_set(

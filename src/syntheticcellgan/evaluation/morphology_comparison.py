@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import wasserstein_distance
@@ -85,9 +85,6 @@ class FeatureComparison:
     sentence: str | None
     refusal: str | None
 
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class MorphologyComparison:
@@ -103,9 +100,6 @@ class MorphologyComparison:
         """Notable differences, the largest ratio to the floor first."""
         notable = [row for row in self.features if row.sentence]
         return tuple(str(row.sentence) for row in sorted(notable, key=lambda row: -row.ratio.value))
-
-    def as_dict(self) -> dict[str, object]:
-        return {**asdict(self), "sentences": list(self.sentences)}
 
 
 def compare(

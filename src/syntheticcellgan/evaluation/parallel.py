@@ -4,11 +4,8 @@ than one process of many threads does.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
-
-import torch
 
 R = TypeVar("R")
 
@@ -28,14 +25,3 @@ def results_of(tasks: Sequence[Callable[[], R]], workers: int = 1) -> Iterator[R
     with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
         # Arrays travel with their task: kept as shared files they would pile up until the last one.
         yield from Parallel(return_as="generator", max_nbytes=None, batch_size=1)(delayed(task)() for task in tasks)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """PyTorch on one thread: the same sums in the same order, whatever the machine has."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

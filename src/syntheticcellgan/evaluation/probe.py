@@ -8,8 +8,7 @@ about morphology. An AUC of 0.5 means that it could not tell; near 1 is common f
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
@@ -36,9 +35,6 @@ class ProbeResult:
     floor: Interval
     floor_n: int
     note: str = "A machine's proxy, not a test by experts."
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def probe(real: Sample, synthetic: Sample, *, seed: int = 0) -> ProbeResult:

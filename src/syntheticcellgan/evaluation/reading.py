@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation import sources as folders
 from syntheticcellgan.evaluation.cell_sets import CellSet, choose, halves, read_cells
-from syntheticcellgan.evaluation.context import Settings, Study
+from syntheticcellgan.evaluation.context import Settings, Study, counted
 from syntheticcellgan.evaluation.copies import Fingerprints
 from syntheticcellgan.evaluation.extractors.common import Extractor
 from syntheticcellgan.evaluation.fingerprint import fingerprint
@@ -112,12 +113,5 @@ def _fingerprints(files: Sequence[Path], held_out: CellSet, cache: Path, progres
 
 
 def steps(what: str, total: int, progress: Progress) -> Callable[[int], None]:
-    """From steps since the last call to steps so far."""
-    done = 0
-
-    def more(steps: int) -> None:
-        nonlocal done
-        done = min(done + steps, total)
-        progress(what, done, total)
-
-    return more
+    """`counted`, of one of several things that are done."""
+    return counted(partial(progress, what), total)

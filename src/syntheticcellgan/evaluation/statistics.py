@@ -106,9 +106,6 @@ class Refused:
 
     reason: str
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Measure:

@@ -6,13 +6,13 @@ look at the pictures, so the best that `teaching` and `sharing` can get is “wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from syntheticcellgan.evaluation.report.rows import ALL, Row, Section, find
 from syntheticcellgan.evaluation.report.titles import percent, plain
-from syntheticcellgan.evaluation.utility import HELD_OUT
+from syntheticcellgan.evaluation.utility_results import HELD_OUT
 
 Answer = Literal["yes", "with care", "no", "unknown"]
 
@@ -163,78 +163,72 @@ def failing_types(rows: Sequence[Row]) -> list[str]:
 
 def warnings_of(rows: Sequence[Row], sections: Mapping[str, Section]) -> list[dict[str, str]]:
     """What a reader must not overlook, each with `kind` and `sentence`."""
-    found: list[tuple[str, str]] = []
-    if _copied(sections):
-        found.append(("copies", sections["copies"].details["sentence"]))
+    found: dict[str, Iterable[str]] = {
+        "copies": [sections["copies"].details["sentence"]] if _copied(sections) else [],
+        "collapse": _lost_variety(rows),
+        "colour": _shifted_colours(rows),
+        "types": (*_without_a_cell(rows), *(_why_failing(name, rows) for name in failing_types(rows))),
+        "traces": _traces(rows),
+    }
+    return [{"kind": kind, "sentence": sentence} for kind, sentences in found.items() for sentence in sentences]
+
+
+def _lost_variety(rows: Sequence[Row]) -> Iterator[str]:
     narrow = [
         row for row in _of_headline(rows, "vendi_score") if row.ratio_high is not None and row.ratio_high < COLLAPSED
     ]
     if narrow:
         each = _each(narrow, lambda row: f"{row.value:.1f} instead of {row.floor:.1f}")
-        found.append(
-            ("collapse", f"Synthetic cells vary less than real ones, in effectively different images: {each}.")
-        )
-    bare = [
-        row
-        for row in _of_headline(rows, "coverage")
-        if row.high is not None and row.floor and row.high / row.floor < UNCOVERED
-    ]
+        yield f"Synthetic cells vary less than real ones, in effectively different images: {each}."
+    bare = [row for row in _of_headline(rows, "coverage") if _below(row, UNCOVERED)]
     if bare:
         each = _each(bare, lambda row: f"{percent(row.value)} ({percent(row.floor)})")
-        found.append(
-            (
-                "collapse",
-                f"Synthetic cells cover only a part of what real ones look like (in brackets, what real ones cover): {each}.",
-            )
-        )
+        yield f"Synthetic cells cover only a part of what real ones look like (in brackets, what real ones cover): {each}."
     for row in _of_headline(rows, "recall"):
-        if row.cell_type == ALL and row.high is not None and row.floor and row.high / row.floor < UNCOVERED:
-            found.append(
-                (
-                    "collapse",
-                    f"Only {percent(row.value)} of the real cells lie among the synthetic ones ({percent(row.floor)} "
-                    f"among other real ones; recall, n = {row.n}).",
-                )
+        if row.cell_type == ALL and _below(row, UNCOVERED):
+            yield (
+                f"Only {percent(row.value)} of the real cells lie among the synthetic ones ({percent(row.floor)} "
+                f"among other real ones; recall, n = {row.n})."
             )
     for row in find(rows, "near_duplicates"):
         if row.low is not None and row.floor and row.low > DUPLICATES * row.floor:
-            found.append(
-                (
-                    "collapse",
-                    f"{percent(row.value)} of the synthetic images are nearly the same as another one "
-                    f"({percent(row.floor)} expected, n = {row.n}).",
-                )
+            yield (
+                f"{percent(row.value)} of the synthetic images are nearly the same as another one "
+                f"({percent(row.floor)} expected, n = {row.n})."
             )
+
+
+def _below(row: Row, share: float) -> bool:
+    """Whether even the upper bound lies below this share of the floor."""
+    return row.high is not None and row.floor is not None and row.floor > 0 and row.high / row.floor < share
+
+
+def _shifted_colours(rows: Sequence[Row]) -> Iterator[str]:
     for part in ("background", "cytoplasm", "nucleus"):
         for row in find(rows, f"colour_difference_{part}"):
             if row.low is not None and row.low > COLOUR and row.low > (row.floor_high or 0.0):
-                found.append(
-                    (
-                        "colour",
-                        f"The mean colour of the {part} is shifted by ΔE {row.value:.1f} (real against real "
-                        f"{row.floor:.1f}, n = {row.n}).",
-                    )
+                yield (
+                    f"The mean colour of the {part} is shifted by ΔE {row.value:.1f} (real against real "
+                    f"{row.floor:.1f}, n = {row.n})."
                 )
+
+
+def _without_a_cell(rows: Sequence[Row]) -> Iterator[str]:
     for row in find(rows, "segmentation_failures", cell_type=None):
         if row.low is not None and row.low > (row.floor or 0.0) + UNSEGMENTED:
-            found.append(
-                (
-                    "types",
-                    f"{percent(row.value)} of the synthetic images of {plain(row.cell_type)} show no cell that can be "
-                    f"outlined ({percent(row.floor)} of the real ones, n = {row.n}).",
-                )
+            yield (
+                f"{percent(row.value)} of the synthetic images of {plain(row.cell_type)} show no cell that can be "
+                f"outlined ({percent(row.floor)} of the real ones, n = {row.n})."
             )
-    found += [("types", _why_failing(name, rows)) for name in failing_types(rows)]
+
+
+def _traces(rows: Sequence[Row]) -> Iterator[str]:
     for row in _of_headline(rows, "auc"):
         if row.low is not None and row.low > CERTAIN:
-            found.append(
-                (
-                    "traces",
-                    f"A machine tells synthetic from real images with an AUC of {row.value:.3f} (n = {row.n}): a classifier "
-                    "trained on a mixture may learn the traces instead of the cells. Give every type both kinds of image.",
-                )
+            yield (
+                f"A machine tells synthetic from real images with an AUC of {row.value:.3f} (n = {row.n}): a classifier "
+                "trained on a mixture may learn the traces instead of the cells. Give every type both kinds of image."
             )
-    return [{"kind": kind, "sentence": sentence} for kind, sentence in found]
 
 
 def headline(rows: Sequence[Row]) -> list[Row]:

@@ -76,6 +76,12 @@ class Jobs:
         """The one that is alive, if any."""
         return next((job for job in self.all() if job.state in ALIVE), None)
 
+    def check_free(self) -> None:
+        """InputError if a job is running."""
+        other = self.running()
+        if other is not None:
+            raise InputError(f"“{other.title}” is running; one at a time. Stop it first, or wait until it is finished.")
+
     def new_folder(self, kind: str) -> Path:
         """A folder name that nothing has yet, such as training-20261124-121530."""
         stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
@@ -93,14 +99,14 @@ class Jobs:
             ScgError: the folder cannot be written, or no process can be started.
         """
         with self._turn:
-            self._check_free()
+            self.check_free()
             out = self.new_folder(kind)
             return self._launch(Job(out.name, kind, title, tuple(arguments(str(out))), "starting", time.time()))
 
     def resume(self, name: str) -> Job:
         """Give the same command again, which goes on where it stopped; errors as `start`."""
         with self._turn:
-            self._check_free()
+            self.check_free()
             job = self._known(name)
             if job.state == "finished":
                 raise InputError(f"“{job.title}” is finished.")
@@ -150,11 +156,6 @@ class Jobs:
         if job is None:
             raise InputError("There is no such run.")
         return job
-
-    def _check_free(self) -> None:
-        other = self.running()
-        if other is not None:
-            raise InputError(f"“{other.title}” is running; one at a time. Stop it first, or wait until it is finished.")
 
     def _read(self, path: Path) -> Job | None:
         try:

@@ -1,4 +1,4 @@
-"""Layers that both stages share. No batch statistics anywhere: an image never depends on its neighbours in the batch."""
+"""Layers that all networks share. No batch statistics anywhere: an image never depends on its neighbours in the batch."""
 
 from __future__ import annotations
 

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
@@ -44,9 +43,6 @@ class Estimate:
     high: float
     n: int
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Equivalence:
@@ -56,9 +52,6 @@ class Equivalence:
     margin: float
     equivalent: bool
     n: int
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def nothing(n: int = 0) -> Estimate:

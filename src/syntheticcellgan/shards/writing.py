@@ -24,7 +24,7 @@ from syntheticcellgan.files import InUse, NoLocks, lock
 from syntheticcellgan.pipeline import Cell, SyntheticCellGAN
 from syntheticcellgan.provenance import FORMATS, Provenance, encode
 from syntheticcellgan.shards.plan import MAX_PER_SHARD, PER_SHARD, Plan
-from syntheticcellgan.writer import RECORD, Request, checked, unusual_precision
+from syntheticcellgan.writer import RECORD, Request, checked, style_of, unusual_precision
 
 LOCKS = ".locks"
 MAX_COUNT = 10**12  # of one type
@@ -69,12 +69,7 @@ def write_shards(
         raise InputError(f"A shard of {per_shard:,} images; it can have 1 to {MAX_PER_SHARD:,}.")
     if not 1 <= part[0] <= part[1]:
         raise InputError(f"part {part[0]}/{part[1]} is none; give i/n with i from 1 to n, as in 2/8.")
-    plan = Plan(chain.bundle.name, chain.bundle.id, image_format, truncation, tuple(requests), per_shard)
-    if chain.style is not None:
-        plan = replace(plan, style=chain.style.look.name, style_id=chain.style.look.id)
-    if chain.wanted:
-        plan = replace(plan, wanted=dict(chain.wanted))
-    plan = replace(plan, precision=unusual_precision(chain))
+    plan = _plan(chain, requests, image_format, truncation, per_shard)
     made = kept = elsewhere = done = 0
     try:
         _begin(plan, out)
@@ -109,6 +104,22 @@ def write_shards(
             "the same command then makes the shards that are missing."
         ) from error
     return Written(made, kept, elsewhere, done)
+
+
+def _plan(
+    chain: SyntheticCellGAN, requests: Sequence[Request], image_format: str, truncation: float, per_shard: int
+) -> Plan:
+    return Plan(
+        chain.bundle.name,
+        chain.bundle.id,
+        image_format,
+        truncation,
+        tuple(requests),
+        per_shard,
+        **style_of(chain),
+        wanted=dict(chain.wanted) or None,
+        precision=unusual_precision(chain),
+    )
 
 
 def _begin(plan: Plan, out: Path) -> None:

@@ -22,7 +22,8 @@ import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from syntheticcellgan.bundle_tensors import one_thread, read_tensors
+from syntheticcellgan.bundle_tensors import read_tensors
+from syntheticcellgan.cores import one_thread
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.files import write_whole
@@ -131,7 +132,7 @@ def write_normaliser(network: Normaliser, record: dict[str, Any], path: Path) ->
     """Write it as safetensors in half precision, `record` in its header.
 
     Raises:
-        ScgError: the file cannot be written.
+        OSError: the file cannot be written.
     """
     tensors = {key: value.half().contiguous() for key, value in network.state_dict().items()}
     write_whole(path, save_tensors(tensors, {_RECORD: json.dumps({"format": FORMAT} | record, sort_keys=True)}))

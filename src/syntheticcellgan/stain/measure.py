@@ -1,4 +1,4 @@
-"""What one image says about the look of its laboratory: twelve colours and two lengths, no picture.
+"""What one image says about the look of its laboratory: four colours and two lengths, no picture.
 
 measure(image) -> Measurement
 """

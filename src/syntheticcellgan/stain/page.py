@@ -1,7 +1,8 @@
 """The page of `scg stain check`: figures, swatches and pictures in one file that opens without a network.
 
-side(name, images) -> Side            # a look, and images to show where there are any
-write_page(reference, other, out)     # out/check.html and out/check.json
+Side(look, images)                                   # of each that is compared; images to show, where there are any
+after_standardising(reference, other)                # what would be left of the difference
+write_page(found, left, reference, other, out)       # out/check.html and out/check.json
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from syntheticcellgan.config import AutoencoderTraining, ChainConfig
 from syntheticcellgan.networks.autoencoder import FOLD, Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.patch_critic import PatchCritic
+from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
@@ -54,12 +55,13 @@ class AutoencoderStage:
         self.weight = fabric.to_device(centre_weight(chain.generator.resolution, training.centre))
         adam = partial(torch.optim.Adam, lr=training.learning_rate)
         self.network, self.optimizer = fabric.setup(network, adam(network.parameters(), betas=(0.9, 0.99)))
-        self.critic, self.critic_optimizer = fabric.setup(critic, adam(critic.parameters(), betas=self.objective.betas))
+        critic_adam = adam(critic.parameters(), betas=self.objective.betas)
+        self.critic = LearningCritic(fabric, critic, critic_adam, self.objective, training.penalty_interval)
         fabric.to_device(self.ema.module)
         self.modules: Mapping[str, nn.Module] = {"autoencoder": network, "critic": critic, "average": self.ema.module}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "autoencoder": self.optimizer.optimizer,
-            "critic": self.critic_optimizer.optimizer,
+            "critic": self.critic.optimizer.optimizer,
         }
 
     def set_learning_rate(self, progress: float) -> float:
@@ -76,32 +78,16 @@ class AutoencoderStage:
         }
         losses: dict[str, float] = {}
         if t.adversarial_weight:
-            real_value, losses = self._critic_step(index, real, made.detach(), types)
-            value = self.critic(made, types)[0]
-            parts["adversarial"] = t.adversarial_weight * self.objective.generator_loss(real_value, value)
+            judged = self.critic.step(index, real, made, types)
+            losses = judged.losses
+            value = self.critic(made, types)
+            parts["adversarial"] = t.adversarial_weight * self.objective.generator_loss(judged.real, value)
         losses |= {name: part.item() for name, part in parts.items()}
         self.optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(parts.values())).sum())
         self.optimizer.step()
         self.ema.update(self.network.module, self.batch, (index + 1) * self.batch)
         return losses
-
-    def _critic_step(self, index: int, real: Tensor, made: Tensor, types: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """The patch critic learns; the real images' values, without gradient, and the losses are returned."""
-        self.critic.requires_grad_(True)
-        real_value = self.critic(real, types)[0]
-        loss = self.objective.critic_loss(real_value, self.critic(made, types)[0])
-        losses = {"critic": loss.item()}
-        interval = self.training.penalty_interval
-        if index % interval == 0:
-            penalty = self.objective.penalty(lambda x: self.critic.module(x, types)[0], real, made, torch.empty(0))
-            losses["penalty"] = penalty.item()
-            loss = loss + interval * penalty
-        self.critic_optimizer.zero_grad()
-        self.fabric.backward(loss)
-        self.critic_optimizer.step()
-        self.critic.requires_grad_(False)
-        return real_value.detach(), losses
 
     def _noise(self, count: int, chance: Chance) -> Tensor:
         side = self.chain.generator.resolution // FOLD

@@ -1,4 +1,4 @@
-"""The loop that both stages share: resume, log, checkpoint, grids, best by held-out images, interruption, NaN."""
+"""The loop that all stages share: resume, log, checkpoint, grids, best by held-out images, interruption, NaN."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from syntheticcellgan.training.processes import averaged
 
 
 class Stage(Protocol):
-    """One of the two games."""
+    """What learns: the autoencoder, one of the two games, or an adaptation of one."""
 
     name: str
     batch: int
@@ -115,11 +115,7 @@ def run_stage(
             if fabric is not None:  # all processes must see the same, or one would wait for ever
                 losses = averaged(fabric, losses | {"stop": float(stop)})
                 stop = losses.pop("stop") > 0
-            if not all(math.isfinite(value) for value in losses.values()):
-                raise ScgError(
-                    f"{stage.name}: a loss is no longer a number after {progress['images']} images. "
-                    f"The last good state is kept in {last}. Begin again with a lower learning rate."
-                )
+            _refuse_nan(losses, stage.name, progress["images"], last)
             progress["images"] += batch
             finished = progress["images"] >= end
             if log is None:
@@ -134,12 +130,7 @@ def run_stage(
             if report:
                 report(stage.name, progress["images"], total, batch / seconds, losses)
             if progress["images"] % (processes * stage.samples_every) < batch or finished:
-                stage.sample_grid(folder / f"samples-{progress['images']:09d}.png")
-                score = stage.held_out_score()
-                log.write(progress["images"], {"held_out_score": score})
-                if math.isnan(score) or score < progress["best_score"]:
-                    progress["best_score"] = score
-                    save_checkpoint(folder / "best.safetensors", stage.modules, {}, progress)
+                _look_at_samples(stage, folder, log, progress)
             if finished or stop or time.monotonic() - saved_at > 60 * checkpoint_minutes:
                 save_checkpoint(last, stage.modules, stage.optimizers, progress)
                 saved_at = time.monotonic()
@@ -150,6 +141,24 @@ def run_stage(
                     f"Stopped after {progress['images']} images and saved. The same command goes on from here."
                 )
     return int(progress["images"])
+
+
+def _refuse_nan(losses: Mapping[str, float], name: str, images: int, last: Path) -> None:
+    if not all(math.isfinite(value) for value in losses.values()):
+        raise ScgError(
+            f"{name}: a loss is no longer a number after {images} images. "
+            f"The last good state is kept in {last}. Begin again with a lower learning rate."
+        )
+
+
+def _look_at_samples(stage: Stage, folder: Path, log: RunLog, progress: dict[str, Any]) -> None:
+    """A grid, and the distance to held-out images; the averaged weights are kept if none were nearer."""
+    stage.sample_grid(folder / f"samples-{progress['images']:09d}.png")
+    score = stage.held_out_score()
+    log.write(progress["images"], {"held_out_score": score})
+    if math.isnan(score) or score < progress["best_score"]:
+        progress["best_score"] = score
+        save_checkpoint(folder / "best.safetensors", stage.modules, {}, progress)
 
 
 def images_seen(folder: Path) -> int:

@@ -16,6 +16,7 @@ from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.training.augment import recolour, shift_and_hide
+from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
@@ -60,12 +61,13 @@ class LowResolutionStage:
         learnt = [p for p in generator.parameters() if p.requires_grad]
         adam = partial(torch.optim.Adam, lr=training.learning_rate, betas=self.objective.betas)
         self.generator, self.generator_optimizer = fabric.setup(generator, adam(learnt))
-        self.critic, self.critic_optimizer = fabric.setup(critic, adam(critic.parameters()))
+        critic_adam = adam(critic.parameters())
+        self.critic = LearningCritic(fabric, critic, critic_adam, self.objective, training.penalty_interval)
         fabric.to_device(self.ema.module)
         self.modules: Mapping[str, nn.Module] = {"generator": generator, "critic": critic, "average": self.ema.module}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "generator": self.generator_optimizer.optimizer,
-            "critic": self.critic_optimizer.optimizer,
+            "critic": self.critic.optimizer.optimizer,
         }
         self._score: HeldOutScore | None = None
 
@@ -77,7 +79,6 @@ class LowResolutionStage:
         real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
         fade = self.training.label_fade_kimg * 1000
         strength = min(index * self.batch / fade, 1.0) if fade else 1.0
-        losses: dict[str, float] = {}
 
         # The critic moves at every step, the generator at every `critic_steps`-th (n_critic of Gulrajani et al.).
         noise = self.fabric.to_device(chance.normal(self.batch, self.chain.generator.latent_size))
@@ -86,26 +87,11 @@ class LowResolutionStage:
             shown = self._veiled(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
         with torch.set_grad_enabled(generator_moves):
             fake = self._veiled(self.generator(noise, types, strength, decode=False), chance)
-        self.critic.requires_grad_(True)
-        real_value, fake_value = self.critic(shown, types, strength), self.critic(fake.detach(), types, strength)
-        loss = self.objective.critic_loss(real_value, fake_value)
-        losses["critic"] = loss.item()
-        interval = 1 if self.objective.every_step_penalty else self.training.penalty_interval
-        if index % interval == 0:
-            mix = self.fabric.to_device(chance.uniform(self.batch, 1, 1, 1))
-            penalty = self.objective.penalty(
-                lambda x: self.critic.module(x, types, strength), shown, fake.detach(), mix
-            )
-            losses["penalty"] = penalty.item()
-            loss = loss + interval * penalty
-        self.critic_optimizer.zero_grad()
-        self.fabric.backward(loss)
-        self.critic_optimizer.step()
+        judged = self.critic.step(index, shown, fake, types, strength, chance=chance)
+        losses = judged.losses
 
         if generator_moves:
-            self.critic.requires_grad_(False)
-            # The real images' values are those of before the critic's step: one pass through the critic saved.
-            loss = self.objective.generator_loss(real_value.detach(), self.critic(fake, types, strength))
+            loss = self.objective.generator_loss(judged.real, self.critic(fake, types, strength))
             losses["generator"] = loss.item()
             self.generator_optimizer.zero_grad()
             self.fabric.backward(loss)

@@ -1,4 +1,4 @@
-"""A whole training run: one folder, two stages, one bundle. The same call again goes on where it stopped."""
+"""A whole training run: one folder, three stages, one bundle. The same call again goes on where it stopped."""
 
 from __future__ import annotations
 

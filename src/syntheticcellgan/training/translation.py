@@ -26,6 +26,7 @@ from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.degradation import REACH, cloud, degrade, disguise, nearness, shrink, veil
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
@@ -77,12 +78,13 @@ class TranslationStage:
         fabric.to_device(self.perceptual)
         adam = partial(torch.optim.Adam, lr=training.learning_rate, betas=self.objective.betas)
         self.translator, self.translator_optimizer = fabric.setup(translator, adam(translator.parameters()))
-        self.critic, self.critic_optimizer = fabric.setup(critic, adam(critic.parameters()))
+        critic_adam = adam(critic.parameters())
+        self.critic = LearningCritic(fabric, critic, critic_adam, self.objective, training.penalty_interval)
         fabric.to_device(self.ema.module)
         self.modules: Mapping[str, nn.Module] = {"translator": translator, "critic": critic, "average": self.ema.module}
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {
             "translator": self.translator_optimizer.optimizer,
-            "critic": self.critic_optimizer.optimizer,
+            "critic": self.critic.optimizer.optimizer,
         }
         self._score: HeldOutScore | None = None
 
@@ -110,22 +112,8 @@ class TranslationStage:
         noise = self._noise((self.batch, self.chain.translator.noise_channels, *basic.shape[2:]), chance)
         made = self.translator(degraded, types, level, noise)
 
-        self.critic.requires_grad_(True)
-        real_value, real_features = self.critic(real, types)
-        loss = self.objective.critic_loss(real_value, self.critic(made.detach(), types)[0])
-        losses = {"critic": loss.item()}
-        interval = 1 if self.objective.every_step_penalty else t.penalty_interval
-        if index % interval == 0:
-            mix = self.fabric.to_device(chance.uniform(self.batch, 1, 1, 1))
-            penalty = self.objective.penalty(lambda x: self.critic.module(x, types)[0], real, made.detach(), mix)
-            losses["penalty"] = penalty.item()
-            loss = loss + interval * penalty
-        self.critic_optimizer.zero_grad()
-        self.fabric.backward(loss)
-        self.critic_optimizer.step()
-
-        self.critic.requires_grad_(False)
-        made_value, made_features = self.critic(made, types)
+        judged = self.critic.step(index, real, made, types, chance=chance)
+        made_value, made_features = self.critic.with_features(made, types)
         # Every other image is translated twice and scored: that is half of the cost of a step. One in four was worse, also in
         # equal time.
         seen = slice(index % min(paired, 2), paired, 2)
@@ -133,7 +121,7 @@ class TranslationStage:
         again = self.translator(degraded[seen], types[seen], level[seen], self._noise(noise[seen].shape, chance))
         perceptual, texture = self.perceptual.scores(made[seen], again, real[seen], (offset[0], offset[1]))
         parts = {
-            "adversarial": t.adversarial_weight * self.objective.generator_loss(real_value.detach(), made_value),
+            "adversarial": t.adversarial_weight * self.objective.generator_loss(judged.real, made_value),
             "perceptual": t.perceptual_weight * perceptual,
             "texture": t.texture_weight * texture,
         }
@@ -144,11 +132,11 @@ class TranslationStage:
             parts["pixel"] = t.pixel_weight * (energy_score(*coarse) + around)
         else:
             parts["pixel"] = t.pixel_weight * distance.abs().mean()
-            parts["matching"] = t.matching_weight * _feature_distance(made_features, real_features, paired)
+            parts["matching"] = t.matching_weight * _feature_distance(made_features, judged.features, paired)
         if paired < self.batch:
             far = 1.0 if near is None else 1 - near[paired:]
             parts["consistency"] = t.consistency_weight * self._inconsistency(made[paired:], basic[paired:], far)
-        losses |= {name: part.item() for name, part in parts.items()}
+        losses = judged.losses | {name: part.item() for name, part in parts.items()}
         self.translator_optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(parts.values())).sum())
         self.translator_optimizer.step()
@@ -237,6 +225,5 @@ def _feature_distance(made: list[Tensor], real: list[Tensor], paired: int) -> Te
     """
     distances = []
     for a, b in list(zip(made, real, strict=True))[len(made) // 2 :]:
-        b = b[:paired].detach()
-        distances.append((a[:paired] - b).abs().mean() / (b.abs().mean() + 1e-3))
+        distances.append((a[:paired] - b[:paired]).abs().mean() / (b[:paired].abs().mean() + 1e-3))
     return torch.stack(distances).mean()

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.web.manner import studio_as_it_is_now
 from syntheticcellgan.web.organiser import check_form, check_organiser
-from syntheticcellgan.web.pages import page
+from syntheticcellgan.web.pages import form_page
 
 router = APIRouter(prefix="/studio/looks", dependencies=[Depends(check_organiser)])
 Checked = Depends(check_form)
@@ -26,7 +26,7 @@ def _page(request: Request, status: int = 200, **values: Any) -> HTMLResponse:
 
     looks = [(look, swatches(look)) for look in studio_as_it_is_now(request).looks.values()]
     values = {"error": "", "name": "", **values}
-    return page("studio_looks.html", status, looks=looks, csrf=request.app.state.room.keys.csrf, **values)
+    return form_page(request, "studio_looks.html", status, looks=looks, **values)
 
 
 @router.post("", dependencies=[Checked])

@@ -15,7 +15,7 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.review import overview, sessions
 from syntheticcellgan.review.checklist import FEATURES, JUDGEMENTS
 from syntheticcellgan.review.tables import REAL, SYNTHETIC, new_id
-from syntheticcellgan.web.pages import page, problem
+from syntheticcellgan.web.pages import form_page, problem
 from syntheticcellgan.web.safety import COOKIE, same
 
 public = APIRouter()
@@ -46,21 +46,17 @@ router = APIRouter(dependencies=[Depends(check_organiser)])
 Checked = Depends(check_form)
 
 
-def _page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    return page(template, status, csrf=request.app.state.room.keys.csrf, **values)
-
-
 @router.get("/")
 def entrance(request: Request) -> HTMLResponse:
     """What there is to do, and what is being done."""
     room = request.app.state.room
     room.look_for_bundles()
-    return _page(request, "home.html", bundles=room.studio.names, running=room.work.jobs.running())
+    return form_page(request, "home.html", bundles=room.studio.names, running=room.work.jobs.running())
 
 
 @router.get("/sessions")
 def home(request: Request) -> HTMLResponse:
-    return _page(request, "sessions.html", sessions=overview.list_sessions(request.app.state.room.database))
+    return form_page(request, "sessions.html", sessions=overview.list_sessions(request.app.state.room.database))
 
 
 @router.get("/sessions/new")
@@ -86,7 +82,7 @@ def _new(request: Request, status: int = 200, error: str = "", **values: Any) ->
     request.app.state.room.look_for_bundles()
     given = values.get("given") or {"margin": 0.10, "power": 0.80, "readers": 4, "correlation": 0.0}
     sources = list(enumerate(request.app.state.room.sources))
-    return _page(
+    return form_page(
         request,
         "new_session.html",
         status,
@@ -163,7 +159,7 @@ def show(request: Request, session: str, link: str = "") -> HTMLResponse:
     room = request.app.state.room
     invitation = room.links.pop(link, None)
     base = room.public_url or str(request.base_url)
-    return _page(
+    return form_page(
         request,
         "session.html",
         session=overview.show_session(room.database, session),
@@ -210,7 +206,9 @@ def results(request: Request, session: str) -> HTMLResponse:
     database = request.app.state.room.database
     found = read_results(database, session)
     pictures = pictures_of(database, found)
-    return _page(request, "results.html", results=found, pictures=pictures, features=FEATURES, judgements=JUDGEMENTS)
+    return form_page(
+        request, "results.html", results=found, pictures=pictures, features=FEATURES, judgements=JUDGEMENTS
+    )
 
 
 @router.get("/sessions/{session}/{name}")

@@ -73,6 +73,11 @@ def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     return HTMLResponse(_environment.get_template(template).render(**values), status)
 
 
+def form_page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """A page of the organiser's: its forms carry what no other site can know."""
+    return page(template, status, csrf=request.app.state.room.keys.csrf, **values)
+
+
 def problem(request: Request, sentence: str, status: int) -> HTMLResponse:
     """A page with one sentence; a reader's way back leads to the session, never to the organiser's pages."""
     parts = request.scope["path"].split("/")  # the address as a whole need not be readable

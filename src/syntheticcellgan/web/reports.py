@@ -14,16 +14,15 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.jobs.work_folder import Entry
 from syntheticcellgan.review.tables import SYNTHETIC
 from syntheticcellgan.web.organiser import check_organiser
+from syntheticcellgan.web.pages import form_page
 from syntheticcellgan.web.runs import (
     Checked,
     Choice,
     bundles,
-    check_free,
     chosen,
     data_sets,
     entry_of,
     one_line,
-    show,
     work_of,
 )
 
@@ -38,7 +37,7 @@ APART = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 @router.get("")
 def home(request: Request) -> HTMLResponse:
     work = work_of(request)
-    return show(request, "reports.html", reports=work.reports(), running=work.jobs.running())
+    return form_page(request, "reports.html", reports=work.reports(), running=work.jobs.running())
 
 
 @router.get("/new")
@@ -79,7 +78,7 @@ def compared(request: Request) -> list[Choice]:
 
 def _form(request: Request, status: int = 200, error: str = "", **form: Any) -> HTMLResponse:
     values = {"judged": judged(request), "real": compared(request), "running": work_of(request).jobs.running()}
-    return show(request, "new_report.html", status, error=error, form=form, **values)
+    return form_page(request, "new_report.html", status, error=error, form=form, **values)
 
 
 @router.post("", dependencies=[Checked])
@@ -96,7 +95,7 @@ def create(
     try:
         cells = chosen(judged(request), what, "what is judged")
         if archive is not None and archive.filename:
-            check_free(work)
+            work.jobs.check_free()  # before a long upload is unpacked in vain
             real_cells: tuple[str, ...] = (f"--real={work.keep(archive.file)}",)
         else:
             real_cells = chosen(compared(request), real, "real cells, or send them").arguments
@@ -123,7 +122,7 @@ def _look(request: Request, name: str, template: str) -> HTMLResponse:
     work = work_of(request)
     entry = entry_of(work.reports(), name)
     said = work.jobs.said(name) if entry.job else []
-    return show(request, template, entry=entry, said=said, step=_step(said), report=_report(entry))
+    return form_page(request, template, entry=entry, said=said, step=_step(said), report=_report(entry))
 
 
 def _step(said: Sequence[str]) -> tuple[str, int, int, int | None] | None:

@@ -15,7 +15,7 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.jobs.work_folder import Entry, WorkFolder
 from syntheticcellgan.review.tables import REAL
 from syntheticcellgan.web.organiser import check_form, check_organiser
-from syntheticcellgan.web.pages import page
+from syntheticcellgan.web.pages import form_page
 
 router = APIRouter(dependencies=[Depends(check_organiser)])
 Checked = Depends(check_form)
@@ -65,14 +65,10 @@ def bundles(request: Request) -> list[Choice]:
     return [Choice(f"bundle-{k}", titles[k], (place,)) for k, place in enumerate(places)]
 
 
-def show(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    return page(template, status, csrf=request.app.state.room.keys.csrf, **values)
-
-
 @router.get("/runs")
 def home(request: Request) -> HTMLResponse:
     work = work_of(request)
-    return show(request, "runs.html", runs=work.runs(), running=work.jobs.running())
+    return form_page(request, "runs.html", runs=work.runs(), running=work.jobs.running())
 
 
 @router.get("/runs/new")
@@ -82,7 +78,7 @@ def new(request: Request) -> HTMLResponse:
 
 def _form(request: Request, status: int = 200, error: str = "", **form: Any) -> HTMLResponse:
     values = {"data": data_sets(request), "bundles": bundles(request), "running": work_of(request).jobs.running()}
-    return show(request, "new_run.html", status, error=error, form=form, **values)
+    return form_page(request, "new_run.html", status, error=error, form=form, **values)
 
 
 @router.post("/runs", dependencies=[Checked])
@@ -103,7 +99,7 @@ def create(
             raise InputError("The hours can be more than 0, and at most 1000.")
         start = chosen(bundles(request), start_from, "a bundle to begin with").arguments if start_from else ()
         if archive is not None and archive.filename:
-            check_free(work)
+            work.jobs.check_free()  # before a long upload is unpacked in vain
             place = str(work.keep(archive.file))
         else:
             (place,) = chosen(data_sets(request), data, "a data set, or send one").arguments
@@ -115,13 +111,6 @@ def create(
         given = {"title": title, "hours": hours, "data": data, "start_from": start_from, "licence": licence}
         return _form(request, 422, str(error), **given)
     return RedirectResponse(f"/runs/{job.name}", 303)
-
-
-def check_free(work: WorkFolder) -> None:
-    """Before a long upload is unpacked in vain. InputError if something runs."""
-    other = work.jobs.running()
-    if other is not None:
-        raise InputError(f"“{other.title}” is running; one at a time. Stop it first, or wait until it is finished.")
 
 
 def one_line(text: str) -> str:
@@ -159,7 +148,7 @@ def _look(request: Request, name: str, template: str) -> HTMLResponse:
         about = describe(read_run(entry.folder))
     room.look_for_bundles()
     number = room.studio.places.index(str(entry.bundle)) if entry.bundle else None
-    return show(
+    return form_page(
         request,
         template,
         entry=entry,

@@ -13,7 +13,7 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.studio import MOST_FILLED, WALK, Manner, Studio
 from syntheticcellgan.web.manner import InAddress, InForm, query, studio_as_it_is_now, studio_of
 from syntheticcellgan.web.organiser import check_form, check_organiser
-from syntheticcellgan.web.pages import page
+from syntheticcellgan.web.pages import form_page, page
 
 MOST_SHOWN = 64
 
@@ -26,14 +26,14 @@ def _page(
     request: Request, template: str, studio: Studio, manner: Manner, status: int = 200, **values: Any
 ) -> HTMLResponse:
     """A page on which the manner of making is shown or chosen."""
-    return page(
+    return form_page(
+        request,
         template,
         status,
         manner=manner,
         query=query(manner),
         names=studio.names,
         looks={look.id: look.name for look in studio.looks.values()},
-        csrf=request.app.state.room.keys.csrf,
         **values,
     )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.evaluation.context import Study, Tell
+from syntheticcellgan.evaluation.context import Study, Tell, counted
 from syntheticcellgan.evaluation.copies import Beyond, Pair, find_copies
 from syntheticcellgan.evaluation.diversity import near_duplicates
 from syntheticcellgan.evaluation.fingerprint import fingerprint
@@ -16,21 +16,10 @@ from syntheticcellgan.evaluation.intervals import Interval
 from syntheticcellgan.evaluation.report.rows import Row, Section, measured
 
 
-def _counted(tell: Tell, total: int) -> Callable[[int], None]:
-    done = 0
-
-    def progress(more: int) -> None:
-        nonlocal done
-        done += more
-        tell(min(done, total), total)
-
-    return progress
-
-
 def duplicates(study: Study, tell: Tell) -> Section:
     """Share of synthetic images nearer to another than the nearest 1 % of real ones are to each other."""
     real, synthetic = study.real, study.synthetic
-    progress = _counted(tell, 2 * len(synthetic) + len(real))
+    progress = counted(tell, 2 * len(synthetic) + len(real))
     try:
         found = near_duplicates(
             fingerprint(synthetic.paths, progress=progress),
@@ -70,7 +59,7 @@ def copies(study: Study, tell: Tell) -> Section:
         return Section(refused={"copies": "No training images were given, nor a bundle with fingerprints of them."})
     prints, synthetic = study.fingerprints, study.synthetic
     try:
-        found = find_copies(synthetic.paths, prints, progress=_counted(tell, 2 * len(synthetic)))
+        found = find_copies(synthetic.paths, prints, progress=counted(tell, 2 * len(synthetic)))
     except InputError as refusal:
         return Section(refused={"copies": str(refusal)})
     n: dict[str, Any] = {"n": found.n_synthetic, "n_real": found.n_baseline, "n_synthetic": found.n_synthetic}

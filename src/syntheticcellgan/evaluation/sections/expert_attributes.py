@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 
 from syntheticcellgan.errors import InputError
-from syntheticcellgan.evaluation.attributes import AttributeShare, compare_attributes, fit_attributes, total_variation
+from syntheticcellgan.evaluation.attributes import (
+    AttributePredictors,
+    AttributeShare,
+    compare_attributes,
+    fit_attributes,
+    total_variation,
+)
 from syntheticcellgan.evaluation.cell_sets import CellSet
 from syntheticcellgan.evaluation.context import Study, Tell
 from syntheticcellgan.evaluation.intervals import Interval
@@ -40,7 +49,15 @@ def measure(study: Study, tell: Tell) -> Section:
     except InputError as refusal:
         return Section(refused={"attributes": str(refusal)})
     tell(2, 3)
-    rows = [
+    rows = [*_accuracies(predictors, by), *_shares(shares, by, study.settings.seed)]
+    tell(3, 3)
+    return Section(
+        tuple(rows), {"types": sorted(types), "predictors": predictors.as_dict()["scores"]}, {**predictors.left_out}
+    )
+
+
+def _accuracies(predictors: AttributePredictors, by: str) -> list[Row]:
+    return [
         Row(
             "attributes",
             "predictor_accuracy",
@@ -53,47 +70,32 @@ def measure(study: Study, tell: Tell) -> Section:
         )
         for score in predictors.scores
     ]
+
+
+def _shares(shares: Sequence[AttributeShare], by: str, seed: int) -> list[Row]:
+    """Per type and attribute the total variation, then the share of each value."""
+    rows: list[Row] = []
     groups: dict[tuple[str, str], list[AttributeShare]] = {}
     for share in shares:
         groups.setdefault((share.cell_type, share.attribute), []).append(share)
     distances = total_variation(shares)
-    rng = np.random.default_rng(study.settings.seed)
-    for key, group in groups.items():
-        cell_type, attribute = key
+    rng = np.random.default_rng(seed)
+    for (cell_type, attribute), group in groups.items():
         n = {"n_real": group[0].n_real, "n_synthetic": group[0].n_synthetic}
-        interval, floor = _variation(group, distances[key], rng)
-        rows.append(
-            Row(
-                "attributes",
-                "total_variation",
-                cell_type,
-                by,
-                attribute,
-                **measured(interval, floor),
-                n=min(n.values()),
-                **n,
-                better="lower",
+        variation = measured(*_variation(group, distances[cell_type, attribute], rng))
+        of_type = partial(Row, "attributes", cell_type=cell_type, by=by, **n)
+        rows.append(of_type("total_variation", detail=attribute, **variation, n=min(n.values()), better="lower"))
+        rows += [
+            of_type(
+                "share",
+                detail=f"{attribute}: {share.value}",
+                **measured(share.synthetic, share.real),
+                n=share.n_synthetic,
+                better="floor",
             )
-        )
-        for share in group:
-            detail = f"{attribute}: {share.value}"
-            rows.append(
-                Row(
-                    "attributes",
-                    "share",
-                    cell_type,
-                    by,
-                    detail,
-                    **measured(share.synthetic, share.real),
-                    n=share.n_synthetic,
-                    **n,
-                    better="floor",
-                )
-            )
-    tell(3, 3)
-    return Section(
-        tuple(rows), {"types": sorted(types), "predictors": predictors.as_dict()["scores"]}, {**predictors.left_out}
-    )
+            for share in group
+        ]
+    return rows
 
 
 def _variation(group: list[AttributeShare], value: float, rng: np.random.Generator) -> tuple[Interval, Interval]:

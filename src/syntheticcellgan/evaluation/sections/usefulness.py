@@ -11,7 +11,8 @@ from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.context import Study, Tell
 from syntheticcellgan.evaluation.probe import probe as tell_apart
 from syntheticcellgan.evaluation.report.rows import Row, Section, measured
-from syntheticcellgan.evaluation.utility import HELD_OUT, Score, UtilityReport, measure_utility
+from syntheticcellgan.evaluation.utility import measure_utility
+from syntheticcellgan.evaluation.utility_results import HELD_OUT, Score, UtilityReport
 
 
 def utility(study: Study, tell: Tell) -> Section:
