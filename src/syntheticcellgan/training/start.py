@@ -94,7 +94,9 @@ def _unfit(theirs: GeneratorConfig, ours: GeneratorConfig) -> tuple[str, ...]:
     """Networks of a bundle that are no start for a run with the generator `ours`."""
     if theirs == ours:
         return ()
-    if replace(theirs, mode=ours.mode) == ours:  # one that knew the types is no start for a blind one, nor the other way round
+    if (
+        replace(theirs, mode=ours.mode) == ours
+    ):  # one that knew the types is no start for a blind one, nor the other way round
         return ("generator", "critic")
     return ("generator", "critic", "autoencoder", "copy_critic")
 
