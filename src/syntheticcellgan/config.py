@@ -12,6 +12,7 @@ from syntheticcellgan.errors import InputError
 
 Mode = Literal["typed", "basic"]
 ObjectiveName = Literal["relativistic", "wgan-gp"]
+AutoencoderName = Literal["subpixel", "bilinear"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class GeneratorConfig:
     mode: Mode = "typed"  # "basic": blind to the type, as published; the translator gives the type
     latent_size: int = 128
     width: int = 256  # channels at 4×4; half of it above
-    latent_channels: int = 16  # of the autoencoder, at an eighth of the resolution
+    autoencoder: AutoencoderName = "subpixel"  # "bilinear": softer, of earlier bundles
+    latent_channels: int = 32  # of the autoencoder, at an eighth of the resolution
     mapping_layers: int = 2
 
 
@@ -219,6 +221,13 @@ def from_dict(cls: type[T], values: Any, source: str = "configuration") -> T:
         return cls(**built)
     except TypeError as error:
         raise InputError(f"{source}: {error}.") from error
+
+
+def of_any_age(chain: Any) -> Any:
+    """A chain's settings as a file holds them; one that was written before there was a choice of autoencoders says which it has."""
+    if isinstance(chain, dict) and isinstance(generator := chain.get("generator"), dict):
+        return chain | {"generator": {"autoencoder": "bilinear"} | generator}
+    return chain
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

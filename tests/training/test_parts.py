@@ -11,10 +11,11 @@ import torch
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.errors import InputError, ScgError
-from syntheticcellgan.networks.autoencoder import FOLD, Autoencoder
+from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.degradation import cloud, degrade, disguise, nearness, shrink, veil
 from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.latents import FOLD
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training import checkpoint

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
-from syntheticcellgan.networks.autoencoder import FOLD
 from syntheticcellgan.networks.blocks import Down, Residual, TypeEmbedding, activate, initialise
 from syntheticcellgan.networks.generator import channels_at
+from syntheticcellgan.networks.latents import FOLD
 
 
 class Critic(nn.Module):

@@ -16,8 +16,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from syntheticcellgan.config import AutoencoderTraining, ChainConfig
-from syntheticcellgan.networks.autoencoder import FOLD, Autoencoder
+from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
+from syntheticcellgan.networks.latents import FOLD
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
