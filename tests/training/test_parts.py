@@ -41,7 +41,7 @@ def test_both_stages_give_the_promised_sides(resolution, scale):
     types = torch.tensor([0, 2])
     basic = LowResolutionGenerator(chain)(torch.randn(2, 8), types)
     assert basic.shape == (2, 3, resolution, resolution)
-    assert Critic(chain)(torch.randn(2, 16, resolution // FOLD, resolution // FOLD), types).shape == (2,)
+    assert Critic(chain)(torch.randn(2, chain.generator.latent_channels, resolution // FOLD, resolution // FOLD), types).shape == (2,)
     noise = torch.randn(2, chain.translator.noise_channels, resolution, resolution)
     made = Translator(chain)(basic, types, torch.zeros(2), noise)
     assert made.shape == (2, 3, resolution * scale, resolution * scale)
@@ -149,14 +149,14 @@ def test_shifting_moves_whole_latents():
 
 def test_latents_have_unit_scale_and_noise_reaches_the_decoder():
     chain = tiny(64)
-    network = Autoencoder(chain)
+    network, channels = Autoencoder(chain), chain.generator.latent_channels
     latent = network.encoder(torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
-    assert latent.shape == (2, 16, 8, 8)
+    assert latent.shape == (2, channels, 8, 8)
     assert torch.allclose(latent.square().mean(dim=1), torch.ones(2, 8, 8), atol=1e-3)
     image = torch.rand(1, 3, 64, 64)
-    still = network(image, torch.zeros(1, 16, 8, 8))
+    still = network(image, torch.zeros(1, channels, 8, 8))
     assert still.shape == image.shape
-    assert not torch.equal(still, network(image, torch.ones(1, 16, 8, 8)))
+    assert not torch.equal(still, network(image, torch.ones(1, channels, 8, 8)))
 
 
 def test_average_follows_with_the_stated_half_life():
