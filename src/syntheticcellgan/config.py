@@ -12,7 +12,7 @@ from syntheticcellgan.errors import InputError
 
 Mode = Literal["typed", "basic"]
 ObjectiveName = Literal["relativistic", "wgan-gp"]
-AutoencoderName = Literal["subpixel", "bilinear"]
+DecoderName = Literal["subpixel", "bilinear"]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class GeneratorConfig:
     mode: Mode = "typed"  # "basic": blind to the type, as published; the translator gives the type
     latent_size: int = 128
     width: int = 256  # channels at 4×4; half of it above
-    autoencoder: AutoencoderName = "subpixel"  # "bilinear": softer, of earlier bundles
-    latent_channels: int = 32  # of the autoencoder, at an eighth of the resolution
+    decoder: DecoderName = "subpixel"  # "bilinear": softer, of earlier bundles
+    latent_channels: int = 16  # of the autoencoder, at an eighth of the resolution
     mapping_layers: int = 2
 
 
@@ -55,6 +55,7 @@ class AutoencoderTraining:
     penalty_interval: int = 16
     noise: float = 0.08  # on latents of root mean square 1; less of it leaves room for lobes and granules
     ema_kimg: float = 2.0
+    encoder: Literal["learnt", "kept"] = "learnt"  # "kept", with --start-from: the decoder alone learns, latents stay
 
 
 @dataclass(frozen=True)
@@ -224,9 +225,9 @@ def from_dict(cls: type[T], values: Any, source: str = "configuration") -> T:
 
 
 def of_any_age(chain: Any) -> Any:
-    """A chain's settings as a file holds them; one that was written before there was a choice of autoencoders says which it has."""
+    """A chain's settings as a file holds them; one that was written before there was a choice of decoders says which it has."""
     if isinstance(chain, dict) and isinstance(generator := chain.get("generator"), dict):
-        return chain | {"generator": {"autoencoder": "bilinear"} | generator}
+        return chain | {"generator": {"decoder": "bilinear"} | generator}
     return chain
 
 

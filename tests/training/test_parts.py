@@ -41,7 +41,9 @@ def test_both_stages_give_the_promised_sides(resolution, scale):
     types = torch.tensor([0, 2])
     basic = LowResolutionGenerator(chain)(torch.randn(2, 8), types)
     assert basic.shape == (2, 3, resolution, resolution)
-    assert Critic(chain)(torch.randn(2, chain.generator.latent_channels, resolution // FOLD, resolution // FOLD), types).shape == (2,)
+    assert Critic(chain)(
+        torch.randn(2, chain.generator.latent_channels, resolution // FOLD, resolution // FOLD), types
+    ).shape == (2,)
     noise = torch.randn(2, chain.translator.noise_channels, resolution, resolution)
     made = Translator(chain)(basic, types, torch.zeros(2), noise)
     assert made.shape == (2, 3, resolution * scale, resolution * scale)

@@ -102,17 +102,32 @@ def test_in_the_other_mode_generator_and_critic_begin_with_chance(bundle):
     assert torch.equal(translator.stem.weight, Translator(CHAIN, 51).stem.weight.half().float())
 
 
-def test_where_the_basic_cell_is_made_otherwise_the_translator_alone_is_taken(bundle):
+def test_where_latents_are_of_another_kind_the_translator_alone_is_taken(bundle):
     finer = replace(CHAIN, generator=replace(CHAIN.generator, latent_channels=32))
-    start = Start(bundle(), finer)
-    autoencoder, critic = training_networks(finer)["autoencoder"], training_networks(finer)["copy_critic"]
+    start, networks = Start(bundle(), finer), training_networks(finer)
+    autoencoder, critic = networks["autoencoder"], networks["copy_critic"]
     before = {name: value.clone() for name, value in autoencoder.state_dict().items()}
     start.fill("autoencoder", {"autoencoder": autoencoder, "average": autoencoder, "critic": critic})
     assert all(torch.equal(value, before[name]) for name, value in autoencoder.state_dict().items())
     translator = Translator(finer)
-    patch_critic = training_networks(finer)["patch_critic"]
-    start.fill("translation", {"translator": translator, "average": Translator(finer), "critic": patch_critic})
+    modules = {"translator": translator, "average": Translator(finer), "critic": networks["patch_critic"]}
+    start.fill("translation", modules)
     assert torch.equal(translator.stem.weight, Translator(CHAIN, 51).stem.weight.half().float())
+
+
+def test_where_only_the_decoder_is_another_all_but_that_is_taken(bundle):
+    softer = replace(CHAIN, generator=replace(CHAIN.generator, decoder="bilinear"))
+    start, networks = Start(bundle(), softer), training_networks(softer)
+    autoencoder, known = networks["autoencoder"], training_networks(CHAIN)["autoencoder"]
+    before = autoencoder.decoder.start.weight.clone()
+    with torch.no_grad():
+        autoencoder.encoder.latent.weight.zero_()
+    start.fill("autoencoder", {"autoencoder": autoencoder, "average": autoencoder, "critic": networks["copy_critic"]})
+    assert torch.equal(autoencoder.encoder.latent.weight, known.encoder.latent.weight.half().float())
+    assert torch.equal(autoencoder.decoder.start.weight, before)
+    generator = LowResolutionGenerator(softer)
+    start.fill("low-resolution", {"generator": generator, "average": generator, "critic": networks["critic"]})
+    assert torch.equal(generator.start.weight, LowResolutionGenerator(CHAIN, 50).start.weight.half().float())
 
 
 def test_a_translator_of_another_shape_is_refused(bundle):

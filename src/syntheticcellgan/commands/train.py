@@ -182,7 +182,8 @@ def _run_settings(
 
         known = to_dict(load_bundle(start).chain)
         networks = {key: known[key] | networks.get(key, {}) for key in ("generator", "translator")}
-        if networks["generator"] == known["generator"]:  # it knows the types already
+        decoder = {"decoder": networks["generator"]["decoder"]}
+        if networks["generator"] == known["generator"] | decoder:  # latents are the same, so it knows the types already
             tree.setdefault("low_resolution", {}).setdefault("label_fade_kimg", 0.0)
     source = "--set or --config"
     training = from_dict(TrainingConfig, tree, source)

@@ -7,21 +7,38 @@ about which cell to draw.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
-from syntheticcellgan.networks.autoencoder_bilinear import BilinearDecoder, BilinearEncoder
-from syntheticcellgan.networks.autoencoder_subpixel import SubpixelDecoder, SubpixelEncoder
+from syntheticcellgan.networks.bilinear_decoder import BilinearDecoder
+from syntheticcellgan.networks.blocks import Down, Residual, activate, initialise
+from syntheticcellgan.networks.latents import normalise
+from syntheticcellgan.networks.subpixel_decoder import SubpixelDecoder
 
 
-def make_encoder(config: ChainConfig, seed: int = 4) -> nn.Module:
-    """Basic image (N, 3, R, R), −1 … 1 → latent (N, latent_channels, R/8, R/8), normalised."""
-    return (SubpixelEncoder if config.generator.autoencoder == "subpixel" else BilinearEncoder)(config, seed)
+class Encoder(nn.Module):
+    """Basic image → latent."""
+
+    def __init__(self, config: ChainConfig, seed: int = 4) -> None:
+        super().__init__()
+        width = config.generator.width // 2
+        self.downs = nn.ModuleList([Down(3, width // 4), Down(width // 4, width // 2), Down(width // 2, width)])
+        self.block = Residual(width)
+        self.latent = nn.Conv2d(width, config.generator.latent_channels, 1)
+        initialise(self, torch.Generator().manual_seed(seed))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 3, R, R), −1 … 1 → (N, latent_channels, R/8, R/8), normalised."""
+        x = image.contiguous(memory_format=torch.channels_last)
+        for down in self.downs:
+            x = activate(down(x))
+        return normalise(self.latent(activate(self.block(x))))
 
 
 def make_decoder(config: ChainConfig, seed: int = 5) -> nn.Module:
     """Latent (N, latent_channels, R/8, R/8) → basic image (N, 3, R, R), about −1 … 1."""
-    return (SubpixelDecoder if config.generator.autoencoder == "subpixel" else BilinearDecoder)(config, seed)
+    return (SubpixelDecoder if config.generator.decoder == "subpixel" else BilinearDecoder)(config, seed)
 
 
 class Autoencoder(nn.Module):
@@ -29,7 +46,7 @@ class Autoencoder(nn.Module):
 
     def __init__(self, config: ChainConfig, seed: int = 4) -> None:
         super().__init__()
-        self.encoder, self.decoder = make_encoder(config, seed), make_decoder(config, seed + 1)
+        self.encoder, self.decoder = Encoder(config, seed), make_decoder(config, seed + 1)
 
     def forward(self, image: Tensor, noise: Tensor) -> Tensor:
         """image (N, 3, R, R), noise (N, latent_channels, R/8, R/8) → reconstruction of the same shape as the image."""

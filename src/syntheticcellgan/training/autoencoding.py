@@ -55,7 +55,9 @@ class AutoencoderStage:
         self.perceptual = fabric.to_device(channels_last(Perceptual()))
         self.weight = fabric.to_device(centre_weight(chain.generator.resolution, training.centre))
         adam = partial(torch.optim.Adam, lr=training.learning_rate)
-        self.network, self.optimizer = fabric.setup(network, adam(network.parameters(), betas=(0.9, 0.99)))
+        network.encoder.requires_grad_(training.encoder == "learnt")
+        learnt = [p for p in network.parameters() if p.requires_grad]
+        self.network, self.optimizer = fabric.setup(network, adam(learnt, betas=(0.9, 0.99)))
         critic_adam = adam(critic.parameters(), betas=self.objective.betas)
         self.critic = LearningCritic(fabric, critic, critic_adam, self.objective, training.penalty_interval)
         fabric.to_device(self.ema.module)

@@ -2,7 +2,8 @@
 
 A bundle carries, beside its two networks, those that only training needs, so that a game goes on between two players of
 equal strength. Types are matched by name; a type that the bundle does not know begins as the mean of those it knows.
-Where the basic cell is to be made by other networks (`generator.*` changed), the translator alone begins with the bundle's.
+Where latents are to be of another kind (`generator.*` changed), the translator alone begins with the bundle's; where only the
+decoder is, all but that.
 """
 
 from __future__ import annotations
@@ -55,7 +56,17 @@ class Start:
             "translator": bundle.translator.state_dict(),
             "autoencoder": decoder,  # all that a bundle without training networks has of it
         } | read_training(bundle.training, bundle.chain, bundle.path)
-        for network in _unfit(theirs, ours):
+        if theirs.mode != ours.mode:  # one that knew the types is no start for a blind one, nor the other way round
+            self._drop("generator", "critic")
+        if theirs.decoder != ours.decoder:
+            self._drop("copy_critic")
+            kept = self.networks["autoencoder"]
+            self.networks["autoencoder"] = {key: value for key, value in kept.items() if key.startswith("encoder.")}
+        if not same_latents(theirs, ours):
+            self._drop("generator", "critic", "autoencoder", "copy_critic")
+
+    def _drop(self, *networks: str) -> None:
+        for network in networks:
             self.networks.pop(network, None)
 
     def fill(self, stage: str, modules: Mapping[str, nn.Module]) -> None:
@@ -90,14 +101,9 @@ class Start:
         return torch.stack([rows[self.known.index(t)] if t in self.known else mean for t in self.wanted])
 
 
-def _unfit(theirs: GeneratorConfig, ours: GeneratorConfig) -> tuple[str, ...]:
-    """Networks of a bundle that are no start for a run with the generator `ours`."""
-    if theirs == ours:
-        return ()
-    if replace(theirs, mode=ours.mode) == ours:
-        # One that knew the types is no start for a blind one, nor the other way round.
-        return ("generator", "critic")
-    return ("generator", "critic", "autoencoder", "copy_critic")
+def same_latents(theirs: GeneratorConfig, ours: GeneratorConfig) -> bool:
+    """Whether generator, critic and encoder of one are of the shapes of the other's; the mode and the decoder may differ."""
+    return replace(theirs, mode=ours.mode, decoder=ours.decoder) == ours
 
 
 def keep_record(name_or_path: str, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The autoencoder of earlier bundles: its decoder enlarges bilinearly, which leaves nuclear edges and chromatin soft."""
+"""The decoder of earlier bundles: it enlarges bilinearly, which leaves nuclear edges and chromatin soft."""
 
 from __future__ import annotations
 
@@ -7,27 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
-from syntheticcellgan.networks.blocks import Down, Residual, Up, activate, initialise
-from syntheticcellgan.networks.latents import normalise
-
-
-class BilinearEncoder(nn.Module):
-    """Basic image → latent."""
-
-    def __init__(self, config: ChainConfig, seed: int = 4) -> None:
-        super().__init__()
-        width = config.generator.width // 2
-        self.downs = nn.ModuleList([Down(3, width // 4), Down(width // 4, width // 2), Down(width // 2, width)])
-        self.block = Residual(width)
-        self.latent = nn.Conv2d(width, config.generator.latent_channels, 1)
-        initialise(self, torch.Generator().manual_seed(seed))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, R, R), −1 … 1 → (N, latent_channels, R/8, R/8), normalised."""
-        x = image.contiguous(memory_format=torch.channels_last)
-        for down in self.downs:
-            x = activate(down(x))
-        return normalise(self.latent(activate(self.block(x))))
+from syntheticcellgan.networks.blocks import Residual, Up, activate, initialise
 
 
 class BilinearDecoder(nn.Module):
