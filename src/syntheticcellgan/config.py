@@ -55,7 +55,6 @@ class AutoencoderTraining:
     penalty_interval: int = 16
     noise: float = 0.08  # on latents of root mean square 1; less of it leaves room for lobes and granules
     ema_kimg: float = 2.0
-    encoder: Literal["learnt", "kept"] = "learnt"  # "kept", with --start-from: the decoder alone learns, latents stay
 
 
 @dataclass(frozen=True)

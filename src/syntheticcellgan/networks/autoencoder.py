@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from syntheticcellgan.config import ChainConfig
 from syntheticcellgan.networks.bilinear_decoder import BilinearDecoder
 from syntheticcellgan.networks.blocks import Down, Residual, activate, initialise
-from syntheticcellgan.networks.latents import normalise
+from syntheticcellgan.networks.latents import normalise, shrunk
 from syntheticcellgan.networks.subpixel_decoder import SubpixelDecoder
 
 
@@ -48,7 +48,11 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder, self.decoder = Encoder(config, seed), make_decoder(config, seed + 1)
 
-    def forward(self, image: Tensor, noise: Tensor) -> Tensor:
-        """image (N, 3, R, R), noise (N, latent_channels, R/8, R/8) → reconstruction of the same shape as the image."""
-        made: Tensor = self.decoder(self.encoder(image) + noise)
+    def forward(self, image: Tensor, noise: Tensor, side: int | None = None) -> Tensor:
+        """image (N, 3, R, R), noise (N, latent_channels, R/8, R/8) → reconstruction of the same shape as the image.
+
+        side: make the latents as small as that before they are decoded; the reconstruction has 8 times as many pixels.
+        """
+        latent = self.encoder(image) + noise
+        made: Tensor = self.decoder(latent if side is None else shrunk(latent, side))
         return made

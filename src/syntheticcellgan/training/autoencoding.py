@@ -2,7 +2,9 @@
 
 What it cannot copy, no cell of the chain can show: nuclear outline, lobes and granules must pass through it. So the
 middle of the image, where the white cell lies, weighs more than the red cells around it, and a patch critic keeps the
-copies sharp (Esser et al. 2021, section 3.1).
+copies sharp (Esser et al. 2021, section 3.1). In every other batch the latents are shrunk before they are decoded, and the
+copy is to be the shrunken image (EQ-VAE, Kouzelis et al. 2025): latents that mean the same at each size are smooth, and only
+among smooth ones does the game that follows find its way.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from syntheticcellgan.config import AutoencoderTraining, ChainConfig
 from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
-from syntheticcellgan.networks.latents import FOLD
+from syntheticcellgan.networks.latents import FOLD, shrunk
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
@@ -53,11 +55,10 @@ class AutoencoderStage:
         self.objective = Relativistic(training.penalty)
         self.ema = Ema(network, training.ema_kimg * 1000)
         self.perceptual = fabric.to_device(channels_last(Perceptual()))
-        self.weight = fabric.to_device(centre_weight(chain.generator.resolution, training.centre))
+        full = chain.generator.resolution // FOLD
+        self.smaller = range(full // 2, full)  # sides of shrunken latents
         adam = partial(torch.optim.Adam, lr=training.learning_rate)
-        network.encoder.requires_grad_(training.encoder == "learnt")
-        learnt = [p for p in network.parameters() if p.requires_grad]
-        self.network, self.optimizer = fabric.setup(network, adam(learnt, betas=(0.9, 0.99)))
+        self.network, self.optimizer = fabric.setup(network, adam(network.parameters(), betas=(0.9, 0.99)))
         critic_adam = adam(critic.parameters(), betas=self.objective.betas)
         self.critic = LearningCritic(fabric, critic, critic_adam, self.objective, training.penalty_interval)
         fabric.to_device(self.ema.module)
@@ -74,9 +75,14 @@ class AutoencoderStage:
         t = self.training
         chance = Chance(self.seed, self.name, index, process=self.process)
         real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
-        made = self.network(real, self._noise(len(real), chance))
+        noise = self._noise(len(real), chance)
+        side = self.smaller[index // 2 % len(self.smaller)] if index % 2 else None
+        made = self.network(real, noise, side)
+        if side is not None:
+            real = shrunk(real, side * FOLD)
+        weight = self.fabric.to_device(centre_weight(real.shape[-1], t.centre))
         parts = {
-            "pixel": ((made - real).abs() * self.weight).mean(),
+            "pixel": ((made - real).abs() * weight).mean(),
             "perceptual": t.perceptual_weight * self.perceptual(made, real),
         }
         losses: dict[str, float] = {}
@@ -111,11 +117,12 @@ class AutoencoderStage:
     def held_out_score(self) -> float:
         """Weighted mean absolute error on held-out images; NaN where nothing was held out."""
         errors = []
+        weight = self.fabric.to_device(centre_weight(self.chain.generator.resolution, self.training.centre))
         for t in range(len(self.chain.cell_types)):
             for real in self.held_out.first(t).split(32):
                 real = self.fabric.to_device(real)
                 made = self.ema.module(real, self._noise(len(real), Chance(self.seed, "held-out", t)))
-                errors.append(((made - real).abs() * self.weight).mean().item())
+                errors.append(((made - real).abs() * weight).mean().item())
         return sum(errors) / len(errors) if errors else float("nan")
 
 
