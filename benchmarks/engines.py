@@ -3,12 +3,14 @@
     python benchmarks/engines.py [--rounds 40] [--bundle pbc-256]
 
 CPU time of this process, so that others on the machine disturb little; each way is set against the first in the same round,
-and the median of the ratios is given. Pixels are compared over 12 cells of each type.
+and the median of the ratios is given. Pixels are compared over 12 cells of each type. OpenVINO is tried where it is
+installed; it is no dependency of the package.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import platform
@@ -60,7 +62,42 @@ def micro_batches_of(size: int) -> Iterator[None]:
         pipeline.MICRO_BATCH = kept
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """The upper scales of the translator too for the whole micro-batch at once."""
+    kept = translator._one_by_one
+    translator._one_by_one = lambda x: False
+    try:
+        yield
+    finally:
+        translator._one_by_one = kept
+
+
 Way = Callable[[str, int], np.ndarray]
+
+
+def with_openvino(graph: Path, runner: onnx_runner.Generator) -> dict[str, Way]:
+    """The exported graph in OpenVINO, in both precisions; nothing where it is not installed."""
+    try:
+        import openvino
+    except ImportError:
+        return {}
+
+    class Compiled:
+        def __init__(self, precision: str) -> None:
+            core, options = openvino.Core(), {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": precision}
+            self.model = core.compile_model(core.read_model(graph), "CPU", options)
+
+        def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            found = self.model(inputs)
+            return [found[self.model.output(name)] for name in names]
+
+    made: dict[str, Way] = {}
+    for precision, hint in (("float32", "f32"), ("both networks in bfloat16", "bf16")):
+        own = copy.copy(runner)
+        own.session = Compiled(hint)
+        made[f"OpenVINO, {precision}"] = own.generate
+    return made
 
 
 def ways(bundle: str, graph: Path) -> dict[str, Way]:
@@ -90,6 +127,7 @@ def ways(bundle: str, graph: Path) -> dict[str, Way]:
     return {
         "float32, as it is": lambda cell_type, count: exact.generate(cell_type, count).images,
         "float32, every sum in a tensor of its own": within(whole_sums),
+        "float32, upper scales of four images together": within(together),
         "float32, one image at a time": within(lambda: micro_batches_of(1)),
         "float32, eight images at a time": within(lambda: micro_batches_of(8)),
         "ONNX Runtime, float32": lambda cell_type, count: runner.generate(cell_type, count),
@@ -97,6 +135,7 @@ def ways(bundle: str, graph: Path) -> dict[str, Way]:
             rough.generate(cell_type, count).images
         ),
         "both networks in bfloat16": all_rough,
+        **with_openvino(graph, runner),
     }
 
 
