@@ -92,6 +92,19 @@ def words(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table(ways: list[dict[str, Any]]) -> list[str]:
+    """Of ways to run the chain."""
+    return [
+        "| way | CPU time of an image | of the first | levels of 255 off, on average | at most |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {row['way']} | {row['milliseconds']:.0f} ms | {row['times']:.0%} | {shown(row['levels_off_on_average'])} | "
+            f"{row['levels_off_at_most']} |"
+            for row in ways
+        ),
+    ]
+
+
 def engines() -> str:
     """What was tried to mend the largest gap."""
     found = json.loads((ROOT / "docs" / "results" / "engines.json").read_text())
@@ -101,14 +114,17 @@ def engines() -> str:
         f"{found['machine'].split(', ', 1)[0]} ({found['machine'].split(', ', 1)[1]}), {found['rounds']} rounds in turns; pixels "
         f"compared over {found['cells_compared']} cells:",
         "",
-        "| way | CPU time of an image | of the first | levels of 255 off, on average | at most |",
-        "|---|---:|---:|---:|---:|",
+        *table(found["ways"]),
     ]
-    for row in found["ways"]:
-        lines.append(
-            f"| {row['way']} | {row['milliseconds']:.0f} ms | {row['times']:.0%} | {shown(row['levels_off_on_average'])} | "
-            f"{row['levels_off_at_most']} |"
-        )
+    if "openvino" in found:
+        tried = found["openvino"]
+        lines += [
+            "",
+            f"The translator alone in OpenVINO {tried['version']}, beside the two precisions that there are, in turns on one core "
+            f"of a busy machine ({tried['rounds']} rounds, {tried['cells_compared']} cells compared):",
+            "",
+            *table(tried["ways"]),
+        ]
     kinds = list(next(iter(found["share_in_products_of_training"].values())))
     lines += [
         "",
