@@ -4,6 +4,7 @@
 
 CPU time of this process, so that others on the machine disturb little; each way is set against the first in the same round,
 and the median of the ratios is given. Pixels are compared over 12 cells of each type.
+OpenVINO is no dependency of the package: install it in an environment of its own and add --openvino.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from rivals import FABRIC, STAGES, stage
 from syntheticcellgan import SyntheticCellGAN, onnx_runner, pipeline
 from syntheticcellgan.bundle import load_bundle
 from syntheticcellgan.networks import blocks, translator
-from syntheticcellgan.onnx_export import export_onnx
+from syntheticcellgan.networks.degradation import degrade
+from syntheticcellgan.onnx_export import OPSET, export_onnx
+from syntheticcellgan.pixels import to_uint8
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "engines.json"
@@ -60,7 +63,91 @@ def micro_batches_of(size: int) -> Iterator[None]:
         pipeline.MICRO_BATCH = kept
 
 
+@contextmanager
+def together() -> Iterator[None]:
+    """The upper scales of the translator too for the whole micro-batch at once."""
+    kept = translator._one_by_one
+    translator._one_by_one = lambda x: False
+    try:
+        yield
+    finally:
+        translator._one_by_one = kept
+
+
 Way = Callable[[str, int], np.ndarray]
+
+
+def openvino_ways(bundle: str, graph: Path) -> dict[str, Way]:
+    """The translator in OpenVINO, the rest as it is, beside the two precisions of the product."""
+    import openvino
+
+    loaded = load_bundle(bundle)
+    exact, rough = SyntheticCellGAN(loaded), SyntheticCellGAN(loaded, precision="bfloat16")
+    side, config, batch = loaded.chain.generator.resolution, loaded.chain.translator, pipeline.MICRO_BATCH
+    level = torch.full((batch,), config.level)
+    noise = torch.zeros(batch, config.noise_channels, side, side)
+    given = (torch.zeros(batch, 3, side, side), torch.zeros(batch, dtype=torch.int64), level, noise)
+    program = torch.onnx.export(loaded.translator, given, opset_version=OPSET, dynamo=True, verbose=False)
+    assert program is not None
+    program.save(str(graph))
+    core = openvino.Core()
+
+    def within(hint: str) -> Way:
+        options = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}
+        network = core.compile_model(core.read_model(graph), "CPU", options)
+
+        @torch.inference_mode()
+        def made(cell_type: str, count: int) -> np.ndarray:
+            chunk = [(cell_type, seed) for seed in range(batch)]
+            style, grain, texture = exact._drawn(chunk, 1.0, [0] * batch)
+            degraded = degrade(loaded.generator.synthesise(style), level, grain)
+            inputs = (degraded.contiguous(), exact._types(chunk), level, texture)
+            return to_uint8(torch.from_numpy(network([one.numpy() for one in inputs])[0]))[:count]
+
+        return made
+
+    def micro_batch(chain: SyntheticCellGAN) -> Way:
+        def made(cell_type: str, count: int) -> np.ndarray:
+            return np.stack([c.image for c in chain._micro_batch([(cell_type, s) for s in range(batch)], 1.0)])[:count]
+
+        return made
+
+    return {
+        "PyTorch, float32": micro_batch(exact),
+        "PyTorch, translator in bfloat16 (--precision bfloat16)": micro_batch(rough),
+        "OpenVINO, float32": within("f32"),
+        "OpenVINO, translator in bfloat16": within("bf16"),
+    }
+
+
+def with_openvino(bundle: str, rounds: int) -> dict[str, Any]:
+    """One micro-batch of each way in turns, the second of two, so that none finds the other's memory in the cache."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = openvino_ways(bundle, Path(folder) / "translator.onnx")
+        kinds = load_bundle(bundle).chain.cell_types
+        first, size = next(iter(made)), pipeline.MICRO_BATCH
+        times, off = {name: list[float]() for name in made}, {name: list[np.ndarray]() for name in made}
+        for turn in range(rounds):
+            exact = made[first](kinds[turn % len(kinds)], size).astype(int)
+            for name, way in made.items():
+                off[name].append(np.abs(way(kinds[turn % len(kinds)], size).astype(int) - exact))
+                began = time.process_time()
+                way(kinds[turn % len(kinds)], size)
+                times[name].append((time.process_time() - began) / size)
+    rows = [
+        {
+            "way": name,
+            "milliseconds": 1000 * statistics.median(times[name]),
+            "times": statistics.median(a / b for a, b in zip(times[name], times[first], strict=True)),
+            "levels_off_on_average": float(np.mean(off[name])),
+            "levels_off_at_most": int(np.max(off[name])),
+        }
+        for name in made
+    ]
+    version = openvino.get_version().split("-")[0]
+    return {"version": version, "rounds": rounds, "cells_compared": rounds * size, "ways": rows}
 
 
 def ways(bundle: str, graph: Path) -> dict[str, Way]:
@@ -90,6 +177,7 @@ def ways(bundle: str, graph: Path) -> dict[str, Way]:
     return {
         "float32, as it is": lambda cell_type, count: exact.generate(cell_type, count).images,
         "float32, every sum in a tensor of its own": within(whole_sums),
+        "float32, upper scales of four images together": within(together),
         "float32, one image at a time": within(lambda: micro_batches_of(1)),
         "float32, eight images at a time": within(lambda: micro_batches_of(8)),
         "ONNX Runtime, float32": lambda cell_type, count: runner.generate(cell_type, count),
@@ -116,8 +204,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--bundle", default="pbc-256")
+    parser.add_argument("--openvino", action="store_true", help="try this alone; the rest of the file stays")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.openvino:
+        kept = json.loads(RESULTS.read_text(encoding="utf-8"))
+        kept["openvino"] = with_openvino(given.bundle, given.rounds)
+        RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        return
     with tempfile.TemporaryDirectory() as folder:
         made = ways(given.bundle, Path(folder) / "cells.onnx")
         chain = SyntheticCellGAN.load(given.bundle)
@@ -141,7 +235,9 @@ def main() -> None:
             rows.append(row | {"levels_off_on_average": float(off.mean()), "levels_off_at_most": int(off.max())})
             print(json.dumps(rows[-1]), flush=True)
     chunk = [(chain.cell_types[0], seed) for seed in range(pipeline.MICRO_BATCH)]
+    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     result = {
+        **({"openvino": kept["openvino"]} if "openvino" in kept else {}),
         "bundle": given.bundle,
         "rounds": given.rounds,
         "cells_compared": CELLS * len(chain.cell_types),

@@ -1,5 +1,5 @@
-"""Write the tables of docs/explanation/speed.md and the plot docs/images/growth.png from docs/results/rivals.json
-and engines.json.
+"""Write the tables of docs/explanation/speed.md and the plot docs/images/growth.png from docs/results/rivals.json,
+engines.json and quality_per_hour.json.
 
 python benchmarks/speed_page.py
 """
@@ -92,6 +92,19 @@ def words(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table(ways: list[dict[str, Any]]) -> list[str]:
+    """Of ways to run the chain."""
+    return [
+        "| way | CPU time of an image | of the first | levels of 255 off, on average | at most |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {row['way']} | {row['milliseconds']:.0f} ms | {row['times']:.0%} | {shown(row['levels_off_on_average'])} | "
+            f"{row['levels_off_at_most']} |"
+            for row in ways
+        ),
+    ]
+
+
 def engines() -> str:
     """What was tried to mend the largest gap."""
     found = json.loads((ROOT / "docs" / "results" / "engines.json").read_text())
@@ -101,14 +114,17 @@ def engines() -> str:
         f"{found['machine'].split(', ', 1)[0]} ({found['machine'].split(', ', 1)[1]}), {found['rounds']} rounds in turns; pixels "
         f"compared over {found['cells_compared']} cells:",
         "",
-        "| way | CPU time of an image | of the first | levels of 255 off, on average | at most |",
-        "|---|---:|---:|---:|---:|",
+        *table(found["ways"]),
     ]
-    for row in found["ways"]:
-        lines.append(
-            f"| {row['way']} | {row['milliseconds']:.0f} ms | {row['times']:.0%} | {shown(row['levels_off_on_average'])} | "
-            f"{row['levels_off_at_most']} |"
-        )
+    if "openvino" in found:
+        tried = found["openvino"]
+        lines += [
+            "",
+            f"The translator alone in OpenVINO {tried['version']}, beside the two precisions that there are, in turns on one core "
+            f"of a busy machine ({tried['rounds']} rounds, {tried['cells_compared']} cells compared):",
+            "",
+            *table(tried["ways"]),
+        ]
     kinds = list(next(iter(found["share_in_products_of_training"].values())))
     lines += [
         "",
@@ -118,6 +134,41 @@ def engines() -> str:
         lines.append(f"{part} {' and '.join(f'{shares[kind]:.0%}' for kind in kinds)};")
     lines[-1] = lines[-1][:-1] + ". The faster the products, the more weighs everything else."
     return "\n".join(lines) + "\n"
+
+
+def quality(rivals: dict[str, Any]) -> str:
+    """What the same time of one core makes of each network."""
+    path = ROOT / "docs" / "results" / "quality_per_hour.json"
+    denoiser = rivals["systems"].get("latent diffusion, bfloat16") or rivals["systems"]["latent diffusion, float32"]
+    seconds = 1 / denoiser["images_per_second"]["median"]
+    left_out = f"Latent diffusion is left out: one of its images takes {seconds:.0f} s in use.\n"
+    if not path.exists():
+        return f"`benchmarks/quality_per_hour.py` measures it; it has not been run yet. {left_out}"
+    found = json.loads(path.read_text())
+    one = next(iter(found["systems"].values()))
+    kind = "bfloat16" if found["precision"] == "bf16-mixed" else "float32"
+    lines = [
+        f"Each learnt from chance for {found['minutes']:g} CPU minutes on {found['machine']}, one thread, {kind}, PyTorch "
+        f"{found['torch']}, from the same {found['training_images']:,} images of `{found['data']}`; {one['images']} of its images, "
+        f"one set of all types, against as many of the test part, by {found['extractor']}, which none learnt from. Real "
+        f"training cells have distance 1 and coverage {one['coverage_of_real']:.2f}.",
+        "",
+        "| network | given | images shown | Fréchet distance, of the floor | coverage |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for name, row in sorted(
+        found["systems"].items(), key=lambda item: (item[1]["given"], item[1]["frechet_of_the_floor"][0])
+    ):
+        views = ", ".join(f"{stage} {n:,}".strip() for stage, n in row.get("images_shown", {}).items())
+        distance, cover = row["frechet_of_the_floor"], row["coverage"]
+        lines.append(f"| {name} | {row['given']} | {views or 'as above'} | {interval(distance)} | {interval(cover)} |")
+    return "\n".join([*lines, "", left_out])
+
+
+def interval(three: list[float | None]) -> str:
+    """value [low, high]; the value alone where there is no interval."""
+    value, low, high = (None if x is None else shown(x) if x else "0" for x in three)
+    return str(value) if low is None else f"{value} [{low}, {high}]"
 
 
 def plot(growth: dict[str, list[dict[str, float]]], path: Path) -> None:
@@ -172,7 +223,8 @@ def main() -> None:
     found = json.loads((ROOT / "docs" / "results" / "rivals.json").read_text())
     page = ROOT / "docs" / "explanation" / "speed.md"
     text = page.read_text()
-    for marker, content in (("words", words), ("making", making), ("training", training), ("growth", growth)):
+    parts = {"words": words, "making": making, "training": training, "quality": quality, "growth": growth}
+    for marker, content in parts.items():
         text = between(text, marker, content(found))
     text = between(text, "engines", engines())
     page.write_text(text)

@@ -282,9 +282,10 @@ class SyntheticCellGAN:
         """Finished and basic images, uint8. types: (N,) int64, or shares of each type (N, K)."""
         basic = self.bundle.generator.synthesise(style)
         level = torch.full((MICRO_BATCH,), self.chain.translator.level)
+        degraded = degrade(basic, level, grain)
         # Only the translator: rounding in the first network would change forms, here it stays below the grain.
         with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
-            made = self.bundle.translator(degrade(basic, level, grain), types, level, texture)
+            made = self.bundle.translator(degraded, types, level, texture)
         return to_uint8(made), to_uint8(basic)
 
     def walk(

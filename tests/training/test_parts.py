@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.networks import translator
 from syntheticcellgan.networks.autoencoder import Autoencoder
+from syntheticcellgan.networks.blocks import enlarged
 from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.degradation import cloud, degrade, disguise, nearness, shrink, veil
 from syntheticcellgan.networks.generator import LowResolutionGenerator
@@ -66,12 +69,12 @@ def test_label_strength_zero_hides_the_type():
 
 
 def test_translator_changes_with_the_type_and_with_the_noise():
-    translator, basic = Translator(tiny()), torch.zeros(1, 3, 32, 32)
-    noise = torch.randn(2, translator.coarse_noise + 16, 32, 32)
+    network, basic = Translator(tiny()), torch.zeros(1, 3, 32, 32)
+    noise = torch.randn(2, network.coarse_noise + 16, 32, 32)
     level = torch.zeros(1)
-    base = translator(basic, torch.tensor([0]), level, noise[:1])
-    assert not torch.equal(base, translator(basic, torch.tensor([1]), level, noise[:1]))
-    assert not torch.equal(base, translator(basic, torch.tensor([0]), level, noise[1:]))
+    base = network(basic, torch.tensor([0]), level, noise[:1])
+    assert not torch.equal(base, network(basic, torch.tensor([1]), level, noise[:1]))
+    assert not torch.equal(base, network(basic, torch.tensor([0]), level, noise[1:]))
 
 
 def test_degradation_keeps_the_image_at_level_zero_and_its_mean_at_any_level():
@@ -104,6 +107,33 @@ def test_no_pixel_of_a_fold_is_lighter_than_its_neighbours_on_the_whole():
     made = translator(torch.zeros(1, 3, 32, 32), torch.tensor([0]), torch.zeros(1), noise)
     phases = torch.stack([made[..., y::2, x::2].mean(dim=(2, 3)) for y in (0, 1) for x in (0, 1)])
     assert torch.allclose(phases, phases.mean(dim=0).expand_as(phases), atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_images_are_finished_alike_one_by_one_and_together(scale, monkeypatch):
+    chain = tiny(scale=scale, resolution=64)
+    network = Translator(chain).requires_grad_(False)
+    chance = torch.Generator().manual_seed(3)
+    noise = torch.randn(3, chain.translator.noise_channels, 64, 64, generator=chance)
+    given = torch.rand(3, 3, 64, 64, generator=chance), torch.tensor([0, 1, 2]), torch.full((3,), 0.2), noise
+    alone = network(*given)
+    monkeypatch.setattr(translator, "_one_by_one", lambda x: False)
+    assert torch.allclose(alone, network(*given), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_enlargement_by_products_is_bilinear_in_full_precision(kind):
+    image = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(4))
+    wanted = F.interpolate(image, scale_factor=4, mode="bilinear", align_corners=False)
+    with torch.autocast("cpu", torch.bfloat16, enabled=kind == torch.bfloat16):
+        assert torch.allclose(enlarged(image, 4), wanted, atol=1e-6)
+
+
+def test_finer_noise_is_unfolded_as_pixels_are_shuffled():
+    folded = torch.randn(2, 12, 5, 7)
+    unfolded = translator._unfolded(folded, 2)
+    assert torch.equal(unfolded, F.pixel_shuffle(folded, 2))
+    assert unfolded.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_shrink_is_the_mean():
