@@ -132,7 +132,8 @@ def evaluated(folder: Path) -> Outcome:
 REWRITES = """
 import sys
 from pathlib import Path
-from syntheticcellgan.bundle import export_bundle, read_card, rewrite_card
+from syntheticcellgan.bundle import read_card
+from syntheticcellgan.bundle_writing import export_bundle, rewrite_card
 folder, zipped, card = Path(sys.argv[1]), Path(sys.argv[2]), None
 card = read_card(folder)
 for number in range(8):

@@ -40,7 +40,7 @@ def bundle(folder: Path) -> Path:
     """A small chain of 128×128 images, the smallest that a bundle makes, with random weights."""
     from PIL import Image
 
-    from syntheticcellgan.bundle import write_bundle
+    from syntheticcellgan.bundle_writing import write_bundle
     from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
     from syntheticcellgan.networks.generator import LowResolutionGenerator
     from syntheticcellgan.networks.translator import Translator

@@ -13,8 +13,9 @@ from PIL import Image
 import syntheticcellgan.attributes.fitting as fitting
 from syntheticcellgan.attributes.fitting import fit_attributes
 from syntheticcellgan.attributes.labels import labelled_cells
-from syntheticcellgan.bundle import add_attributes, load_bundle, write_bundle
+from syntheticcellgan.bundle import load_bundle
 from syntheticcellgan.bundle_training import training_networks
+from syntheticcellgan.bundle_writing import add_attributes, write_bundle
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.evaluation.copies import Fingerprints

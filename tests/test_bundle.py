@@ -20,7 +20,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from syntheticcellgan.bundle import export_bundle, load_bundle, read_card, rewrite_card, verify_bundle, write_bundle
+from syntheticcellgan.bundle import load_bundle, read_card, verify_bundle
+from syntheticcellgan.bundle_writing import export_bundle, rewrite_card, write_bundle
 from syntheticcellgan.cli import main
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
 from syntheticcellgan.errors import InputError, ScgError

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from syntheticcellgan.bundle import load_bundle, read_card, rewrite_card, verify_bundle
+from syntheticcellgan.bundle import load_bundle, read_card, verify_bundle
+from syntheticcellgan.bundle_writing import rewrite_card
 from syntheticcellgan.errors import InputError, ScgError
 from tests.command import scg
 from tests.conftest import draw_cell

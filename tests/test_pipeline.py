@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from syntheticcellgan import SyntheticCellGAN
-from syntheticcellgan.bundle import write_bundle
+from syntheticcellgan.bundle_writing import write_bundle
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.generator import LowResolutionGenerator

@@ -1,4 +1,5 @@
-"""A bundle: the two networks of a chain, their configuration and their card, as one checked artefact.
+"""A bundle: the two networks of a chain, their configuration and their card, as one checked artefact. Written by
+`bundle_writing.py`.
 
 Loading needs no flag and executes nothing: JSON and safetensors only, checksums first, and each tensor's name, shape and
 kind compared with the configuration before a network is allocated (`bundle_tensors.py`).
@@ -9,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import shutil
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,22 +19,20 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from syntheticcellgan.bundle_attributes import RECORD, WEIGHTS, Attributes, read_attributes
-from syntheticcellgan.bundle_files import LARGEST, OPTIONAL, REQUIRED, SUMS, check_sums, read_files, sums_of, write_zip
+from syntheticcellgan.bundle_files import LARGEST, SUMS, read_files, take_back
 from syntheticcellgan.bundle_tensors import Unfilled, read_tensors
 from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.card import render_card
 from syntheticcellgan.cell_types import nearest, slug
-from syntheticcellgan.config import ChainConfig, check_chain, from_dict, of_any_age, to_dict
+from syntheticcellgan.config import ChainConfig, check_chain, from_dict, of_any_age
 from syntheticcellgan.cores import one_thread
-from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator
 from syntheticcellgan.networks.translator import Translator
-from syntheticcellgan.provenance import encode_sheet
 
 FORMAT = 1
 STYLE_MEAN = "style_mean"
@@ -85,7 +82,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     shipped = shipped_bundles()
     try:
-        _take_back(path)
+        take_back(path)
         if path.exists():
             return path
     except (OSError, ValueError) as error:  # no permission to look, or nothing that a path can be
@@ -171,150 +168,8 @@ def read_card(name_or_path: str | Path) -> dict[str, Any]:
     return _read_card(read_files(path)["card.json"], path)
 
 
-def write_bundle(
-    folder: Path,
-    chain: ChainConfig,
-    generator: LowResolutionGenerator,
-    translator: Translator,
-    card: Mapping[str, Any],
-    samples: Image.Image,
-    fingerprints: bytes | None = None,
-    training: Mapping[str, nn.Module] | None = None,
-    style_mean: Tensor | None = None,
-) -> None:
-    """Write a bundle's folder, whole or not at all; weights in half precision.
-
-    training: those of `bundle_training.training_networks` that a later training can begin with.
-    style_mean: (types, style_size) half precision, where it is known already; else measured.
-
-    Raises:
-        InputError: `folder` exists and is not empty.
-        ScgError: a weight is no number or too large for half precision, or the folder cannot be written.
-    """
-    mean = mean_styles(generator, chain) if style_mean is None else style_mean
-    files = {
-        "config.json": _json({"format": FORMAT, "chain": to_dict(chain)}),
-        "generator.safetensors": save_tensors(_half(generator) | {STYLE_MEAN: mean}),
-        "translator.safetensors": save_tensors(_half(translator)),
-        "card.json": _json(card),
-        "card.md": render_card(card).encode(),
-        "samples.png": encode_sheet(samples, {"bundle": card.get("name")}, compress_level=9),
-    }
-    if fingerprints is not None:
-        files["fingerprints.npz"] = fingerprints
-    if training:
-        halves = {f"{name}/{key}": half for name, network in training.items() for key, half in _half(network).items()}
-        files["training.safetensors"] = save_tensors(halves)
-    _write_folder(folder, files)
-
-
-def rewrite_card(folder: Path, card: Mapping[str, Any], more: Mapping[str, bytes] | None = None) -> None:
-    """Replace the card of a bundle's folder, for example after an evaluation; checksums follow.
-
-    more: files to replace or add with it.
-
-    Raises:
-        InputError: the bundle is not whole, is a zip, or its folder holds other files.
-        ScgError: it cannot be written.
-    """
-    files = read_files(folder)
-    files |= {**(more or {}), "card.json": _json(card), "card.md": render_card(card).encode()}
-    del files[SUMS]
-    _write_folder(folder, files, replace=True)
-
-
-def add_attributes(folder: Path, attributes: Attributes) -> None:
-    """Put attributes into a bundle's folder, in place of earlier ones, and on its card; checksums follow.
-
-    Raises:
-        InputError, ScgError: as `rewrite_card`.
-    """
-    rewrite_card(folder, {**read_card(folder), "attributes": attributes.card()}, attributes.files())
-
-
-def export_bundle(name_or_path: str | Path, out: Path) -> None:
-    """Write a bundle as one zip.
-
-    Raises:
-        InputError: the bundle is not whole, or `out` exists.
-        ScgError: `out` cannot be written.
-    """
-    files = read_files(find_bundle(name_or_path))
-    if out.exists():
-        raise InputError(f"{out} exists already; choose another name.")
-    temporary = out.with_name(out.name + ".part")
-    try:
-        write_zip(files, temporary)
-        os.replace(temporary, out)
-    except OSError as error:
-        raise ScgError(f"{out} could not be written ({error.strerror}). Choose another place.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@torch.no_grad()
-def mean_styles(generator: LowResolutionGenerator, chain: ChainConfig, count: int = 4096) -> Tensor:
-    """Mean style vector of each type over fixed noise: (types, style_size), half precision."""
-    noise = torch.randn(count, chain.generator.latent_size, generator=torch.Generator().manual_seed(0))
-    means = [generator.map(noise, torch.full((count,), t)).mean(dim=0) for t in range(len(chain.cell_types))]
-    return torch.stack(means).half()
-
-
-def _write_folder(folder: Path, files: dict[str, bytes], replace: bool = False) -> None:
-    """The whole folder or none; `replace` puts it in the place of an earlier state of the same bundle."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; a bundle is written as a folder.")
-    ours = {*REQUIRED, *OPTIONAL} if replace else set()
-    if folder.exists() and {p.name for p in folder.iterdir()} - ours:
-        raise InputError(f"{folder} holds other files; choose a new folder for the bundle.")
-    files = files | {SUMS: sums_of(files)}
-    check_sums(files, folder)
-    temporary, former = folder.with_name(folder.name + ".part"), _former(folder)
-    _take_back(folder)
-    try:
-        shutil.rmtree(former, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for name, content in files.items():
-            (temporary / name).write_bytes(content)
-        if folder.exists():
-            os.replace(folder, former)
-        os.replace(temporary, folder)
-        shutil.rmtree(former, ignore_errors=True)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if former.exists() and not folder.exists():
-            os.replace(former, folder)
-        raise ScgError(
-            f"{folder} could not be written ({error.strerror}). Free some space or choose another."
-        ) from error
-
-
-def _former(folder: Path) -> Path:
-    """Where a bundle lies for the moment in which another state of it takes its place."""
-    return folder.with_name(folder.name + ".former")
-
-
-def _take_back(folder: Path) -> None:
-    """If that moment was the last of a killed process, the former state stands again."""
-    if folder.name and not folder.exists() and _former(folder).is_dir():
-        os.replace(_former(folder), folder)
-
-
-def _half(network: nn.Module) -> dict[str, Tensor]:
-    halves = {name: tensor.detach().cpu().half().contiguous() for name, tensor in network.state_dict().items()}
-    for name, tensor in halves.items():
-        if not torch.isfinite(tensor).all():
-            raise ScgError(f"The weight {name} is no number or beyond half precision; train again from before it rose.")
-    return halves
-
-
 def _shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _read_json(content: bytes, path: Path, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -76,6 +77,17 @@ def write_zip(files: Mapping[str, bytes], path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(files.items()):
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+
+
+def place_of_former(folder: Path) -> Path:
+    """Where a bundle lies for the moment in which another state of it takes its place."""
+    return folder.with_name(folder.name + ".former")
+
+
+def take_back(folder: Path) -> None:
+    """If that moment was the last of a killed process, the former state stands again."""
+    if folder.name and not folder.exists() and place_of_former(folder).is_dir():
+        os.replace(place_of_former(folder), folder)
 
 
 def _limit(name: str) -> int:

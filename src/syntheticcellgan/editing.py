@@ -18,12 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from syntheticcellgan.attributes.wanted import name_of, spelled, wishes_for
 from syntheticcellgan.bundle_attributes import Attributes
 from syntheticcellgan.cores import one_thread
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.noise import key_of, noises
 from syntheticcellgan.steering import cell_of
+from syntheticcellgan.wanted import name_of, spelled, wishes_for
 
 if TYPE_CHECKING:
     from syntheticcellgan.pipeline import SyntheticCellGAN

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from syntheticcellgan.attributes.wanted import Wishes, spelled, wishes_for
 from syntheticcellgan.bundle import Bundle
 from syntheticcellgan.bundle_attributes import Attributes
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.noise import noises
+from syntheticcellgan.wanted import Wishes, spelled, wishes_for
 
 TOGETHER = 32
 """Candidates that go through the networks together, always: with one shape the sums inside are always added alike."""

@@ -157,7 +157,7 @@ class Studio:
 
     def features(self, bundle: int) -> dict[str, tuple[str, ...]]:
         """The features that can be asked for, and the values of each; those of a size are words for thirds."""
-        from syntheticcellgan.attributes.wanted import THIRDS
+        from syntheticcellgan.wanted import THIRDS
 
         known = self.chain(bundle).bundle.attributes
         if known is None:

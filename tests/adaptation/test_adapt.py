@@ -22,8 +22,9 @@ from syntheticcellgan.adaptation.game import AdaptedGame
 from syntheticcellgan.adaptation.guard import Yardstick
 from syntheticcellgan.adaptation.pictures import copies_of, encode_turned, turned
 from syntheticcellgan.adaptation.run import adapt
-from syntheticcellgan.bundle import load_bundle, verify_bundle, write_bundle
+from syntheticcellgan.bundle import load_bundle, verify_bundle
 from syntheticcellgan.bundle_training import training_networks
+from syntheticcellgan.bundle_writing import write_bundle
 from syntheticcellgan.card import render_card
 from syntheticcellgan.config import (
     Adaptation,

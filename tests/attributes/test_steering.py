@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-import syntheticcellgan.attributes.wanted as wanted_module
 import syntheticcellgan.steering as steering
+import syntheticcellgan.wanted as wanted_module
 from syntheticcellgan import SyntheticCellGAN
 from syntheticcellgan.cli import main
 from syntheticcellgan.errors import InputError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from syntheticcellgan.attributes.wanted import parse, spelled, wishes_for
 from syntheticcellgan.bundle import load_bundle
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.wanted import parse, spelled, wishes_for
 
 
 @pytest.fixture(scope="module")

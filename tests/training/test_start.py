@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from syntheticcellgan.bundle import load_bundle, verify_bundle, write_bundle
+from syntheticcellgan.bundle import load_bundle, verify_bundle
 from syntheticcellgan.bundle_training import read_training, training_networks
+from syntheticcellgan.bundle_writing import write_bundle
 from syntheticcellgan.card import render_card
 from syntheticcellgan.cli import main
 from syntheticcellgan.config import ChainConfig, GeneratorConfig, TranslatorConfig

@@ -20,10 +20,11 @@ from syntheticcellgan import __version__
 from syntheticcellgan.adaptation.guard import Closeness, Yardstick
 from syntheticcellgan.adaptation.pictures import read_squares
 from syntheticcellgan.adaptation.plan import GAME, TRANSLATION, Plan
-from syntheticcellgan.bundle import Bundle, add_attributes, mean_styles, write_bundle
+from syntheticcellgan.bundle import Bundle
 from syntheticcellgan.bundle_attributes import Attributes
 from syntheticcellgan.bundle_files import SUMS, read_files
 from syntheticcellgan.bundle_training import training_networks
+from syntheticcellgan.bundle_writing import add_attributes, mean_styles, write_bundle
 from syntheticcellgan.config import to_dict
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.evaluation.copies import Fingerprints

@@ -1,1 +1,1 @@
-"""Attributes of cells: learnt from labelled real cells into a bundle (`fitting.py`), and asked for (`wanted.py`)."""
+"""Attributes of cells, learnt from labelled real cells into a bundle; `wanted.py` says how they are asked for."""

@@ -55,7 +55,8 @@ def fit(
 
     from syntheticcellgan.attributes.fitting import fit_attributes
     from syntheticcellgan.attributes.labels import labelled_cells, trained_on
-    from syntheticcellgan.bundle import add_attributes, load_bundle
+    from syntheticcellgan.bundle import load_bundle
+    from syntheticcellgan.bundle_writing import add_attributes
     from syntheticcellgan.data.attribute_table import read_attributes
     from syntheticcellgan.data.manifest import read_manifest
 

@@ -49,7 +49,7 @@ def export(path: str, out: Path, onnx: bool) -> None:
             f"python {shlex.quote(str(out.with_name('onnx_runner.py')))} {shlex.quote(str(out))} --help"
         )
         return
-    from syntheticcellgan.bundle import export_bundle
+    from syntheticcellgan.bundle_writing import export_bundle
 
     export_bundle(path, out)
     click.echo(f"{out} holds the bundle; it can be used as it is, without unpacking.")

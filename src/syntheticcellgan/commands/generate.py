@@ -87,8 +87,8 @@ def generate(
     share = _part(part)
     import torch
 
-    from syntheticcellgan.attributes.wanted import parse
     from syntheticcellgan.pipeline import SyntheticCellGAN
+    from syntheticcellgan.wanted import parse
     from syntheticcellgan.writer import Request, balance, write_cells
 
     if threads:

@@ -76,9 +76,9 @@ def interpolate(
     import numpy as np
     import torch
 
-    from syntheticcellgan.attributes.wanted import parse
     from syntheticcellgan.editing import change
     from syntheticcellgan.pipeline import SyntheticCellGAN
+    from syntheticcellgan.wanted import parse
     from syntheticcellgan.writer import manner_of
 
     if threads:

@@ -228,7 +228,8 @@ def _attributes(data: Data, folder: Path) -> None:
         return
     from syntheticcellgan.attributes.fitting import fit_attributes
     from syntheticcellgan.attributes.labels import labelled_cells
-    from syntheticcellgan.bundle import add_attributes, load_bundle
+    from syntheticcellgan.bundle import load_bundle
+    from syntheticcellgan.bundle_writing import add_attributes
 
     bundle = load_bundle(folder)
     if bundle.attributes is not None:

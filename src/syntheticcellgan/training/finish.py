@@ -13,8 +13,9 @@ from PIL import Image
 from torch import nn
 
 from syntheticcellgan import __version__
-from syntheticcellgan.bundle import verify_bundle, write_bundle
+from syntheticcellgan.bundle import verify_bundle
 from syntheticcellgan.bundle_training import training_networks
+from syntheticcellgan.bundle_writing import write_bundle
 from syntheticcellgan.config import to_dict
 from syntheticcellgan.data.splits import PARTS
 from syntheticcellgan.errors import InputError

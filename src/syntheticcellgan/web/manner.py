@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Form, Query, Request
 
-from syntheticcellgan.attributes.wanted import parse
 from syntheticcellgan.studio import Manner, Studio
+from syntheticcellgan.wanted import parse
 
 
 def studio_of(request: Request) -> Studio:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from syntheticcellgan.bundle import find_bundle, read_card, rewrite_card
+from syntheticcellgan.bundle import find_bundle, read_card
+from syntheticcellgan.bundle_writing import rewrite_card
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.evaluation.report.rows import Row
 from syntheticcellgan.evaluation.report.store import Report

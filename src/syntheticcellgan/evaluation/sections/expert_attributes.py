@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -81,20 +81,15 @@ def _shares(shares: Sequence[AttributeShare], by: str, seed: int) -> list[Row]:
     distances = total_variation(shares)
     rng = np.random.default_rng(seed)
     for (cell_type, attribute), group in groups.items():
-        n = {"n_real": group[0].n_real, "n_synthetic": group[0].n_synthetic}
+        real, synthetic = group[0].n_real, group[0].n_synthetic
+        shared: dict[str, Any] = {"cell_type": cell_type, "by": by, "n_real": real, "n_synthetic": synthetic}
         variation = measured(*_variation(group, distances[cell_type, attribute], rng))
-        of_type = partial(Row, "attributes", cell_type=cell_type, by=by, **n)
-        rows.append(of_type("total_variation", detail=attribute, **variation, n=min(n.values()), better="lower"))
-        rows += [
-            of_type(
-                "share",
-                detail=f"{attribute}: {share.value}",
-                **measured(share.synthetic, share.real),
-                n=share.n_synthetic,
-                better="floor",
-            )
-            for share in group
-        ]
+        n = min(real, synthetic)
+        rows.append(Row("attributes", "total_variation", detail=attribute, **variation, n=n, **shared, better="lower"))
+        for share in group:
+            value = measured(share.synthetic, share.real)
+            detail = f"{attribute}: {share.value}"
+            rows.append(Row("attributes", "share", detail=detail, **value, n=synthetic, **shared, better="floor"))
     return rows
 
 
