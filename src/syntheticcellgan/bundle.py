@@ -27,7 +27,7 @@ from syntheticcellgan.bundle_tensors import Unfilled, read_tensors
 from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.card import render_card
 from syntheticcellgan.cell_types import nearest, slug
-from syntheticcellgan.config import ChainConfig, check_chain, from_dict, of_any_age
+from syntheticcellgan.config import ChainConfig, check_chain, from_dict
 from syntheticcellgan.cores import one_thread
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.blocks import channels_last
@@ -191,7 +191,7 @@ def _read_config(content: bytes, path: Path) -> ChainConfig:
         raise InputError(f"{path}: format {values.get('format')!r} is not {FORMAT}; use the version that wrote it.")
     source = f"{path}: config.json"
     try:
-        chain = check_chain(from_dict(ChainConfig, of_any_age(values.get("chain")), source), source)
+        chain = check_chain(from_dict(ChainConfig, values.get("chain"), source), source)
     except OverflowError as error:
         raise InputError(f"{source} holds a number that is too large ({error}).") from error
     for name in chain.cell_types:

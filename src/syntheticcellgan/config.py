@@ -12,7 +12,7 @@ from syntheticcellgan.errors import InputError
 
 Mode = Literal["typed", "basic"]
 ObjectiveName = Literal["relativistic", "wgan-gp"]
-DecoderName = Literal["subpixel", "bilinear"]
+DecoderName = Literal["bilinear", "subpixel"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class GeneratorConfig:
     mode: Mode = "typed"  # "basic": blind to the type, as published; the translator gives the type
     latent_size: int = 128
     width: int = 256  # channels at 4×4; half of it above
-    decoder: DecoderName = "subpixel"  # "bilinear": softer, of earlier bundles
+    decoder: DecoderName = "bilinear"  # "subpixel": sharper copies, a harder game (docs/explanation/design.md)
     latent_channels: int = 16  # of the autoencoder, at an eighth of the resolution
     mapping_layers: int = 2
 
@@ -54,6 +54,7 @@ class AutoencoderTraining:
     penalty: float = 1.0  # γ of the patch critic's R1 + R2
     penalty_interval: int = 16
     noise: float = 0.08  # on latents of root mean square 1; less of it leaves room for lobes and granules
+    shrunk_every: int = 0  # each so many-th batch is decoded from shrunken latents, which keeps them smooth; 0: none
     ema_kimg: float = 2.0
 
 
@@ -223,13 +224,6 @@ def from_dict(cls: type[T], values: Any, source: str = "configuration") -> T:
         raise InputError(f"{source}: {error}.") from error
 
 
-def of_any_age(chain: Any) -> Any:
-    """A chain's settings as a file holds them; one that was written before there was a choice of decoders says which it has."""
-    if isinstance(chain, dict) and isinstance(generator := chain.get("generator"), dict):
-        return chain | {"generator": {"decoder": "bilinear"} | generator}
-    return chain
-
-
 def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return from_dict(typing.cast(type, hint), value, where)
@@ -319,6 +313,7 @@ def check_training(config: TrainingConfig, chain: ChainConfig, source: str = "co
     crop = min(config.translation.crop, chain.output_size)
     limits += [
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
+        (config.autoencoder.shrunk_every >= 0, "autoencoder.shrunk_every can be 0 or more"),
         (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),
         (0 < config.translation.generated < 1, "translation.generated lies between 0 and 1"),
         (config.translation.paired_kimg > 0, "translation.paired_kimg must be above 0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,15 @@ def test_shifting_moves_whole_latents():
         if value
     }
     assert differences == {float(8 * y + x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
+
+
+@pytest.mark.parametrize("decoder", ["bilinear", "subpixel"])
+def test_either_decoder_draws_images_of_latents_of_any_side(decoder):
+    chain = tiny(64)
+    network = Autoencoder(replace(chain, generator=replace(chain.generator, decoder=decoder)))
+    image, noise = torch.rand(2, 3, 64, 64), torch.zeros(2, chain.generator.latent_channels, 8, 8)
+    assert network(image, noise).shape == (2, 3, 64, 64)
+    assert network(image, noise, 5).shape == (2, 3, 40, 40)
 
 
 def test_latents_have_unit_scale_and_noise_reaches_the_decoder():

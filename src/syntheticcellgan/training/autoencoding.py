@@ -2,9 +2,9 @@
 
 What it cannot copy, no cell of the chain can show: nuclear outline, lobes and granules must pass through it. So the
 middle of the image, where the white cell lies, weighs more than the red cells around it, and a patch critic keeps the
-copies sharp (Esser et al. 2021, section 3.1). In every other batch the latents are shrunk before they are decoded, and the
-copy is to be the shrunken image (EQ-VAE, Kouzelis et al. 2025): latents that mean the same at each size are smooth, and only
-among smooth ones does the game that follows find its way.
+copies sharp (Esser et al. 2021, section 3.1). Where `shrunk_every` says so, latents are shrunk before they are decoded, and the
+copy is to be the shrunken image (EQ-VAE, Kouzelis et al. 2025): latents that mean the same at each size are smooth, and only among
+smooth ones does the game that follows find its way.
 """
 
 from __future__ import annotations
@@ -55,8 +55,6 @@ class AutoencoderStage:
         self.objective = Relativistic(training.penalty)
         self.ema = Ema(network, training.ema_kimg * 1000)
         self.perceptual = fabric.to_device(channels_last(Perceptual()))
-        full = chain.generator.resolution // FOLD
-        self.smaller = range(full // 2, full)  # sides of shrunken latents
         adam = partial(torch.optim.Adam, lr=training.learning_rate)
         self.network, self.optimizer = fabric.setup(network, adam(network.parameters(), betas=(0.9, 0.99)))
         critic_adam = adam(critic.parameters(), betas=self.objective.betas)
@@ -76,7 +74,7 @@ class AutoencoderStage:
         chance = Chance(self.seed, self.name, index, process=self.process)
         real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
         noise = self._noise(len(real), chance)
-        side = self.smaller[index // 2 % len(self.smaller)] if index % 2 else None
+        side = self._shrunken_side(index)
         made = self.network(real, noise, side)
         if side is not None:
             real = shrunk(real, side * FOLD)
@@ -97,6 +95,14 @@ class AutoencoderStage:
         self.optimizer.step()
         self.ema.update(self.network.module, self.batch, (index + 1) * self.batch)
         return losses
+
+    def _shrunken_side(self, index: int) -> int | None:
+        """To what side the latents of a step are shrunk; None: not at all."""
+        every = self.training.shrunk_every
+        if not every or index % every != every - 1:
+            return None
+        full = self.chain.generator.resolution // FOLD
+        return full // 2 + index // every % (full - full // 2)
 
     def _noise(self, count: int, chance: Chance) -> Tensor:
         side = self.chain.generator.resolution // FOLD

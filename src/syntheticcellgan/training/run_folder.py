@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from syntheticcellgan import __version__
-from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict, of_any_age
+from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.training.hardware import Hardware
 
@@ -36,10 +36,7 @@ def read_run(out: Path) -> Run:
     """
     path = out / "run.json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict):
-            values["chain"] = of_any_age(values.get("chain"))
-        return from_dict(Run, values, str(path))
+        return from_dict(Run, json.loads(path.read_text(encoding="utf-8")), str(path))
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
