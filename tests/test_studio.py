@@ -14,6 +14,7 @@ from PIL import Image
 
 from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.heap import give_back
 from syntheticcellgan.pipeline import SyntheticCellGAN
 from syntheticcellgan.provenance import read_provenance
 from syntheticcellgan.stain.look import fit
@@ -54,6 +55,16 @@ def test_many_who_look_on_have_each_block_made_once(studio, monkeypatch):
     for thread in threads:
         thread.join()
     assert made == [("platelet", seed) for seed in range(96, 96 + BLOCK)]
+
+
+def test_memory_goes_back_after_a_block_and_not_for_a_cell_that_is_there(studio, monkeypatch):
+    given_back = []
+    monkeypatch.setattr("syntheticcellgan.studio.give_back", lambda: given_back.append(True))
+    studio.cell(Manner(), "platelet", 160)
+    assert len(given_back) == 1
+    studio.cell(Manner(), "platelet", 161)
+    assert len(given_back) == 1
+    give_back()  # and the real one can be called
 
 
 def test_the_zip_is_a_labelled_data_set(studio, tmp_path):

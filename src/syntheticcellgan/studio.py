@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.heap import give_back
 from syntheticcellgan.provenance import encode, encode_sheet
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ class Studio:
                 return found
             first = seed - seed % BLOCK
             cells = list(chain.stream(((name, s) for s in range(first, first + BLOCK)), manner.truncation))
+            give_back()
         with self._table:
             for cell in cells:
                 self._cells[manner, name, cell.seed] = cell
@@ -241,6 +243,7 @@ class Studio:
             # Whoever waited for the same walk finds it made.
             if key not in self._walks:
                 images = chain.walk(*ends, WALK, manner.truncation)
+                give_back()
                 made = manner_of(chain, manner.truncation)
                 files = [
                     encode_sheet(Image.fromarray(image), {**made, "between": ends, "share": k / (WALK - 1)})
