@@ -197,6 +197,8 @@ def test_the_yardstick_tells_copies_from_new_cells():
     assert found.too_close
     assert found.nearer_than_all > 10 * found.expected_nearer_than_all
     assert "Too close" in found.sentence
+    assert replace(found, p=0.02).sentence.startswith("Perhaps closer than real cells are")
+    assert replace(found, p=0.2).sentence.startswith("No closer than real cells are")
 
 
 def test_a_turned_cell_keeps_its_middle_and_has_no_empty_corners():

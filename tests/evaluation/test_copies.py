@@ -129,6 +129,17 @@ def test_one_percent_of_copies_among_two_thousand_images_is_found():
     assert found <= {(1980 + i, int(original)) for i, original in enumerate(originals)}
 
 
+def test_cells_that_are_somewhat_near_too_often_are_called_near_and_not_copies():
+    baseline = np.linspace(0.4, 0.8, 400, dtype=np.float32)
+    real = Fingerprints(np.zeros((1, DIM), np.float16), baseline, 400)
+    distances = np.full(200, 0.6)
+    distances[:10] = 0.403  # beyond the first percentile, none nearer than the nearest real cell
+    report = judge(Nearest(1 - distances, np.zeros(200, np.int64)), real)
+    assert report.copies_found
+    assert report.copies == 0
+    assert report.sentence.startswith("Nearer to training images than different real cells are")
+
+
 def test_the_share_beyond_a_rank_follows_its_exact_distribution():
     # If synthetic and held-out distances come from one distribution, alarms are as rare as promised.
     rng = np.random.default_rng(0)

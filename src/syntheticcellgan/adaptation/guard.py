@@ -23,6 +23,8 @@ from scipy.stats import betabinom
 from syntheticcellgan.evaluation.fingerprint import fingerprint, nearest, views
 
 ALPHA = 0.005
+UNCERTAIN = 0.05
+"""Below this p the sentence says “perhaps”."""
 TENTH = 0.1
 
 
@@ -54,6 +56,8 @@ class Closeness:
     @property
     def sentence(self) -> str:
         verdict = "Too close to the training images" if self.too_close else "No closer than real cells are"
+        if not self.too_close and self.p < UNCERTAIN:
+            verdict = "Perhaps closer than real cells are"
         return (
             f"{verdict}: of {self.synthetic} new cells {self.nearer_than_tenth} are nearer to a training image than a "
             f"tenth of {self.real} real cells are ({self.expected_nearer_than_tenth:.0f} by chance), "

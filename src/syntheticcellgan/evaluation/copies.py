@@ -214,7 +214,11 @@ class CopyReport:
     def sentence(self) -> str:
         """The finding for a reader who wants one sentence."""
         near, first = self.beyond_nearest, self.beyond_first_percentile
-        verdict = "Copies were found" if self.copies_found else "No sign of copying"
+        verdict = "No sign of copying"
+        if self.copies:
+            verdict = "Copies were found"
+        elif self.copies_found:
+            verdict = "Nearer to training images than different real cells are, so look at the closest pairs"
         return (
             f"{verdict}: of {self.n_synthetic} synthetic images, {self.copies} are copies beyond doubt (95 % interval "
             f"{100 * self.copy_share.low:.2f} to {100 * self.copy_share.high:.2f} %), {near.count} are nearer to a "
