@@ -36,9 +36,7 @@ def write_json(path: Path, values: Any) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, (json.dumps(values, indent=2) + "\n").encode())
     except OSError as error:
         raise ScgError(f"{path} cannot be written ({error.strerror}). Choose another folder with --out.") from error
 

@@ -21,6 +21,7 @@ from syntheticcellgan.data.balance import balance
 from syntheticcellgan.data.duplicates import components, duplicate_groups
 from syntheticcellgan.data.manifest import Manifest
 from syntheticcellgan.errors import InputError, ScgError
+from syntheticcellgan.files import write_whole
 
 PARTS = ("train", "validation", "test")
 _FORMAT = 1
@@ -110,10 +111,8 @@ def write_split(split: Split, path: str | os.PathLike[str]) -> None:
         **{part: list(getattr(split, part)) for part in PARTS},
     }
     target = Path(path)
-    partial = target.with_name(target.name + ".partial")
     try:
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, target)
+        write_whole(target, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as error:
         raise ScgError(f"{target} cannot be written ({error.strerror}); choose another place.") from None
 
