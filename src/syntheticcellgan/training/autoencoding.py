@@ -55,6 +55,7 @@ class AutoencoderStage:
         self.objective = Relativistic(training.penalty)
         self.ema = Ema(network, training.ema_kimg * 1000)
         self.perceptual = fabric.to_device(channels_last(Perceptual()))
+        self.weights: dict[int, Tensor] = {}  # by side, each made once
         adam = partial(torch.optim.Adam, lr=training.learning_rate)
         self.network, self.optimizer = fabric.setup(network, adam(network.parameters(), betas=(0.9, 0.99)))
         critic_adam = adam(critic.parameters(), betas=self.objective.betas)
@@ -78,9 +79,8 @@ class AutoencoderStage:
         made = self.network(real, noise, side)
         if side is not None:
             real = shrunk(real, side * FOLD)
-        weight = self.fabric.to_device(centre_weight(real.shape[-1], t.centre))
         parts = {
-            "pixel": ((made - real).abs() * weight).mean(),
+            "pixel": self._distance(made, real),
             "perceptual": t.perceptual_weight * self.perceptual(made, real),
         }
         losses: dict[str, float] = {}
@@ -95,6 +95,13 @@ class AutoencoderStage:
         self.optimizer.step()
         self.ema.update(self.network.module, self.batch, (index + 1) * self.batch)
         return losses
+
+    def _distance(self, made: Tensor, real: Tensor) -> Tensor:
+        """Weighted mean absolute error of two sets of images of one side, (N, 3, S, S) → scalar."""
+        side = real.shape[-1]
+        if side not in self.weights:
+            self.weights[side] = self.fabric.to_device(centre_weight(side, self.training.centre))
+        return ((made - real).abs() * self.weights[side]).mean()
 
     def _shrunken_side(self, index: int) -> int | None:
         """To what side the latents of a step are shrunk; None: not at all."""
@@ -123,12 +130,11 @@ class AutoencoderStage:
     def held_out_score(self) -> float:
         """Weighted mean absolute error on held-out images; NaN where nothing was held out."""
         errors = []
-        weight = self.fabric.to_device(centre_weight(self.chain.generator.resolution, self.training.centre))
         for t in range(len(self.chain.cell_types)):
             for real in self.held_out.first(t).split(32):
                 real = self.fabric.to_device(real)
                 made = self.ema.module(real, self._noise(len(real), Chance(self.seed, "held-out", t)))
-                errors.append(((made - real).abs() * weight).mean().item())
+                errors.append(self._distance(made, real).item())
         return sum(errors) / len(errors) if errors else float("nan")
 
 
