@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from syntheticcellgan.errors import InputError
+from syntheticcellgan.files import write_json
 from syntheticcellgan.jobs.records import Job, Jobs
 from syntheticcellgan.jobs.training_progress import read_progress
 from syntheticcellgan.jobs.work_folder import WorkFolder
@@ -116,6 +120,33 @@ def test_a_failure_is_kept_with_its_sentence(work, tmp_path):
     wait_until(lambda: state(jobs) == "failed", jobs)
     assert jobs.said(job.name)[-1].startswith("Error: --real is missing")
     assert job.command == f"scg evaluate --out={tmp_path / job.name}"
+
+
+# A library that catches everything while it is imported: the first Ctrl-C is lost, or ends as some other error.
+DEAF = """
+import sys, time
+from syntheticcellgan.jobs import worker
+worker.GRACE_SECONDS = 1
+def run(arguments):
+    try:
+        time.sleep(60)
+    except BaseException:
+        {then}
+worker._run = run
+worker.main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", "return 1"])
+def test_a_stop_that_a_library_swallows_is_a_stop_nevertheless(tmp_path, then):
+    jobs = Jobs(tmp_path)
+    write_json(jobs.records / "deaf.json", asdict(Job("deaf", "evaluation", "Deaf", (), "starting", time.time())))
+    with subprocess.Popen([sys.executable, "-c", DEAF.format(then=then), str(tmp_path), "deaf"]) as process:
+        wait_until(lambda: state(jobs) == "running", jobs)
+        jobs.stop("deaf")
+        wait_until(lambda: state(jobs) == "stopped", jobs, seconds=30)
+        assert process.wait(30) == (130 if "sleep" in then else 0)
+    assert not jobs.stop_file("deaf").exists()
 
 
 def test_foreign_files_are_no_jobs(tmp_path):

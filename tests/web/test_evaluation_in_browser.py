@@ -56,13 +56,13 @@ def test_an_evaluation_from_the_form_to_its_report(tmp_path):
             said = page.locator("main").inner_text()
             assert "32 synthetic against 64 real cells of 8 types, quick protocol" in said
             assert "Stop" not in said
-            assert page.get_by_role("region", name="Key figures").is_visible()
+            page.get_by_role("region", name="Key figures").wait_for()
             assert no_overflow(page)
             page.get_by_role("link", name="The whole report").click()
             page.wait_for_url("**/report.html")
             assert images_shown(page)
             page.goto(f"http://127.0.0.1:{server.port}/reports")
-            assert page.get_by_role("row", name="Drawn <i>cells").get_by_text("finished").is_visible()
+            page.get_by_role("row", name="Drawn <i>cells").get_by_text("finished").wait_for()
     finally:
         for job in jobs.all():
             kill(job)

@@ -114,7 +114,7 @@ def test_two_readers_and_a_killed_server(tmp_path, folders):
         organiser.get_by_text("Close the session").click()
         organiser.get_by_role("button", name="Close it now").click()
         organiser.get_by_role("link", name="Results").click()
-        assert organiser.get_by_text("judgements were right").is_visible()
+        organiser.get_by_text("judgements were right").wait_for()
         assert images_shown(organiser)
         with organiser.expect_download() as saved:
             organiser.get_by_role("link", name="judgements.csv").click()
@@ -156,6 +156,6 @@ def test_a_session_can_be_read_without_scripts(tmp_path, folders):
             choice(page, "verdict", "synthetic").click()
             choice(page, "confidence", "1").click()
             page.get_by_role("button", name="→").click()
-        assert page.get_by_text("All cells are answered").is_visible()
+        page.get_by_text("All cells are answered").wait_for()
     assert len(read_judgements(database, made)) == 6
     database.close()

@@ -14,8 +14,12 @@ from pathlib import Path
 from syntheticcellgan.files import patient_lock
 from syntheticcellgan.jobs.records import Jobs, State
 
+STOPPED = 130
+"""Exit code after Ctrl-C."""
+
 LOOK_SECONDS = 0.5
-_STATES: dict[int, State] = {0: "finished", 130: "stopped"}
+GRACE_SECONDS = 10
+"""So long a stop may go unheard, unless somebody has taken it up to save first."""
 
 
 def main(folder: str, name: str) -> int:
@@ -29,10 +33,10 @@ def main(folder: str, name: str) -> int:
         job = jobs.find(name)
         assert job is not None
         jobs.note(name, "running")
-        threading.Thread(target=_watch, args=(jobs.stop_file(name),), daemon=True).start()
+        watcher = _Watcher(jobs, name)
+        watcher.start()
         code = _run(list(job.arguments))
-        jobs.note(name, _STATES.get(code, "failed"))
-        jobs.stop_file(name).unlink(missing_ok=True)
+        watcher.end(code)
     return code
 
 
@@ -44,25 +48,56 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except KeyboardInterrupt:
-        return 130
+        return STOPPED
     except Exception:
         traceback.print_exc()
         return 1
     return 0
 
 
-def _watch(stop: Path) -> None:
-    """Each touch of the stop file is a Ctrl-C."""
-    last = 0.0
-    while True:
-        time.sleep(LOOK_SECONDS)
-        try:
-            touched = stop.stat().st_mtime
-        except OSError:
-            continue
-        if touched != last:
-            last = touched
-            _thread.interrupt_main()
+def _interrupt() -> None:
+    """Ctrl-C for the main thread; where the system can, also one that waits."""
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        signal.pthread_kill(main_thread, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+class _Watcher(threading.Thread):
+    """Hears a stop, and writes down how the job ended; one of the two threads does that, not both."""
+
+    def __init__(self, jobs: Jobs, name: str) -> None:
+        super().__init__(daemon=True)
+        self.jobs, self.name_of_job = jobs, name
+        self._last_word = threading.Lock()
+
+    def run(self) -> None:
+        """Each touch of the stop file is a Ctrl-C. One that a library has swallowed, as some do while they are imported, is
+        followed by an end without a word, from which a job goes on as after any other."""
+        stop, touched, unheard = self.jobs.stop_file(self.name_of_job), 0.0, 0.0
+        while True:
+            time.sleep(LOOK_SECONDS)
+            try:
+                at = stop.stat().st_mtime
+            except OSError:
+                continue
+            if at != touched:
+                touched, unheard = at, 0.0
+                _interrupt()
+            elif signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                unheard += LOOK_SECONDS
+            if unheard >= GRACE_SECONDS:
+                self.end(STOPPED)
+                os._exit(STOPPED)
+
+    def end(self, code: int) -> None:
+        """Note the state. After a stop every other end than the regular one is the stop's doing, whatever it looks like."""
+        self._last_word.acquire()  # for ever: the process ends
+        stop = self.jobs.stop_file(self.name_of_job)
+        state: State = "finished" if code == 0 else "stopped" if code == STOPPED or stop.exists() else "failed"
+        self.jobs.note(self.name_of_job, state)
+        stop.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
 "use strict";
 
 const live = document.getElementById("live");
+let pressed = false;  // a button that is replaced between press and release would not be clicked
+for (const [event, down] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]])
+  document.addEventListener(event, () => { pressed = down; });
 async function look() {
   if (!document.hidden && live.querySelector("[data-live]")) {
     try {
       const answer = await fetch(live.dataset.address);
       const text = answer.ok ? await answer.text() : null;
-      if (text && text !== live.dataset.shown) {
+      if (text && !pressed && text !== live.dataset.shown) {
         const focused = document.activeElement?.id;
         const scrolled = live.querySelector(".log")?.scrollTop;
         live.innerHTML = text;

@@ -2,9 +2,9 @@
 "use strict";
 
 const type = document.getElementById("type");
-type?.addEventListener("change", () => {
-  document.getElementById("note").textContent = type.selectedOptions[0].dataset.note;
-});
+const describe = () => { document.getElementById("note").textContent = type.selectedOptions[0].dataset.note; };
+type?.addEventListener("change", describe);
+if (type) describe();  // it may have been chosen before this ran, or brought back by the browser
 
 // What is rejected is remembered until the tab is closed: a cell can be enlarged, rejected there, and come back from.
 const place = document.querySelector("[data-manner]");
