@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml
 
 $(DEVELOPMENT): $(STAMP)
 	@echo "Installing what the tests and the documentation need."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,web,dicom,onnx,postgresql,dev,docs,readers]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[evaluation,web,dicom,onnx,openvino,postgresql,dev,docs,readers]"
 	@touch $(DEVELOPMENT)
 
 demo: $(STAMP)

@@ -4,7 +4,7 @@
 
 CPU time of this process, so that others on the machine disturb little; each way is set against the first in the same round,
 and the median of the ratios is given. Pixels are compared over 12 cells of each type.
-OpenVINO is no dependency of the package: install it in an environment of its own and add --openvino.
+OpenVINO needs the extra `openvino`; without it the run stops.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import torch
 
 from rivals import FABRIC, STAGES, stage
 from syntheticcellgan import SyntheticCellGAN, onnx_runner, pipeline
 from syntheticcellgan.bundle import load_bundle
+from syntheticcellgan.engine import InPyTorch, Precision
 from syntheticcellgan.networks import blocks, translator
-from syntheticcellgan.networks.degradation import degrade
-from syntheticcellgan.onnx_export import OPSET, export_onnx
-from syntheticcellgan.pixels import to_uint8
+from syntheticcellgan.onnx_export import export_onnx
+from syntheticcellgan.openvino_engine import InOpenVino
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results" / "engines.json"
@@ -77,83 +78,10 @@ def together() -> Iterator[None]:
 Way = Callable[[str, int], np.ndarray]
 
 
-def openvino_ways(bundle: str, graph: Path) -> dict[str, Way]:
-    """The translator in OpenVINO, the rest as it is, beside the two precisions of the product."""
-    import openvino
-
-    loaded = load_bundle(bundle)
-    exact, rough = SyntheticCellGAN(loaded), SyntheticCellGAN(loaded, precision="bfloat16")
-    side, config, batch = loaded.chain.generator.resolution, loaded.chain.translator, pipeline.MICRO_BATCH
-    level = torch.full((batch,), config.level)
-    noise = torch.zeros(batch, config.noise_channels, side, side)
-    given = (torch.zeros(batch, 3, side, side), torch.zeros(batch, dtype=torch.int64), level, noise)
-    program = torch.onnx.export(loaded.translator, given, opset_version=OPSET, dynamo=True, verbose=False)
-    assert program is not None
-    program.save(str(graph))
-    core = openvino.Core()
-
-    def within(hint: str) -> Way:
-        options = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}
-        network = core.compile_model(core.read_model(graph), "CPU", options)
-
-        @torch.inference_mode()
-        def made(cell_type: str, count: int) -> np.ndarray:
-            chunk = [(cell_type, seed) for seed in range(batch)]
-            style, grain, texture = exact._drawn(chunk, 1.0, [0] * batch)
-            degraded = degrade(loaded.generator.synthesise(style), level, grain)
-            inputs = (degraded.contiguous(), exact._types(chunk), level, texture)
-            return to_uint8(torch.from_numpy(network([one.numpy() for one in inputs])[0]))[:count]
-
-        return made
-
-    def micro_batch(chain: SyntheticCellGAN) -> Way:
-        def made(cell_type: str, count: int) -> np.ndarray:
-            return np.stack([c.image for c in chain._micro_batch([(cell_type, s) for s in range(batch)], 1.0)])[:count]
-
-        return made
-
-    return {
-        "PyTorch, float32": micro_batch(exact),
-        "PyTorch, translator in bfloat16 (--precision bfloat16)": micro_batch(rough),
-        "OpenVINO, float32": within("f32"),
-        "OpenVINO, translator in bfloat16": within("bf16"),
-    }
-
-
-def with_openvino(bundle: str, rounds: int) -> dict[str, Any]:
-    """One micro-batch of each way in turns, the second of two, so that none finds the other's memory in the cache."""
-    import openvino
-
-    with tempfile.TemporaryDirectory() as folder:
-        made = openvino_ways(bundle, Path(folder) / "translator.onnx")
-        kinds = load_bundle(bundle).chain.cell_types
-        first, size = next(iter(made)), pipeline.MICRO_BATCH
-        times, off = {name: list[float]() for name in made}, {name: list[np.ndarray]() for name in made}
-        for turn in range(rounds):
-            exact = made[first](kinds[turn % len(kinds)], size).astype(int)
-            for name, way in made.items():
-                off[name].append(np.abs(way(kinds[turn % len(kinds)], size).astype(int) - exact))
-                began = time.process_time()
-                way(kinds[turn % len(kinds)], size)
-                times[name].append((time.process_time() - began) / size)
-    rows = [
-        {
-            "way": name,
-            "milliseconds": 1000 * statistics.median(times[name]),
-            "times": statistics.median(a / b for a, b in zip(times[name], times[first], strict=True)),
-            "levels_off_on_average": float(np.mean(off[name])),
-            "levels_off_at_most": int(np.max(off[name])),
-        }
-        for name in made
-    ]
-    version = openvino.get_version().split("-")[0]
-    return {"version": version, "rounds": rounds, "cells_compared": rounds * size, "ways": rows}
-
-
 def ways(bundle: str, graph: Path) -> dict[str, Way]:
     """By name: what makes (cell type, count) → (count, S, S, 3)."""
     loaded = load_bundle(bundle)
-    exact, rough = SyntheticCellGAN(loaded), SyntheticCellGAN(loaded, precision="bfloat16")
+    exact, rough = SyntheticCellGAN(loaded), SyntheticCellGAN(loaded, networks=InPyTorch(loaded, "bfloat16"))
     export_onnx(loaded, graph)
     runner = onnx_runner.Generator(graph, threads=1)
 
@@ -163,6 +91,10 @@ def ways(bundle: str, graph: Path) -> dict[str, Way]:
                 return exact.generate(cell_type, count).images
 
         return made
+
+    def compiled(precision: Precision) -> Way:
+        chain = SyntheticCellGAN(loaded, networks=InOpenVino(loaded, precision, pipeline.MICRO_BATCH))
+        return lambda cell_type, count: chain.generate(cell_type, count).images
 
     def all_rough(cell_type: str, count: int) -> np.ndarray:
         # Autocast belongs to a thread, and the chain works in threads of its own.
@@ -185,6 +117,8 @@ def ways(bundle: str, graph: Path) -> dict[str, Way]:
             rough.generate(cell_type, count).images
         ),
         "both networks in bfloat16": all_rough,
+        "OpenVINO, float32 (--engine openvino)": compiled("float32"),
+        "OpenVINO, translator in bfloat16 (both options)": compiled("bfloat16"),
     }
 
 
@@ -204,14 +138,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--bundle", default="pbc-256")
-    parser.add_argument("--openvino", action="store_true", help="try this alone; the rest of the file stays")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    if given.openvino:
-        kept = json.loads(RESULTS.read_text(encoding="utf-8"))
-        kept["openvino"] = with_openvino(given.bundle, given.rounds)
-        RESULTS.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-        return
     with tempfile.TemporaryDirectory() as folder:
         made = ways(given.bundle, Path(folder) / "cells.onnx")
         chain = SyntheticCellGAN.load(given.bundle)
@@ -235,9 +163,7 @@ def main() -> None:
             rows.append(row | {"levels_off_on_average": float(off.mean()), "levels_off_at_most": int(off.max())})
             print(json.dumps(rows[-1]), flush=True)
     chunk = [(chain.cell_types[0], seed) for seed in range(pipeline.MICRO_BATCH)]
-    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     result = {
-        **({"openvino": kept["openvino"]} if "openvino" in kept else {}),
         "bundle": given.bundle,
         "rounds": given.rounds,
         "cells_compared": CELLS * len(chain.cell_types),
@@ -249,6 +175,7 @@ def main() -> None:
         "ways": rows,
         "machine": f"one of {os.cpu_count()} CPU cores, {torch.backends.cpu.get_cpu_capability()}, {platform.system()}",
         "torch": torch.__version__,
+        "openvino": openvino.__version__.split("-")[0],
     }
     RESULTS.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 

@@ -116,15 +116,6 @@ def engines() -> str:
         "",
         *table(found["ways"]),
     ]
-    if "openvino" in found:
-        tried = found["openvino"]
-        lines += [
-            "",
-            f"The translator alone in OpenVINO {tried['version']}, beside the two precisions that there are, in turns on one core "
-            f"of a busy machine ({tried['rounds']} rounds, {tried['cells_compared']} cells compared):",
-            "",
-            *table(tried["ways"]),
-        ]
     kinds = list(next(iter(found["share_in_products_of_training"].values())))
     lines += [
         "",

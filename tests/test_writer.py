@@ -17,6 +17,7 @@ import syntheticcellgan.writer as writer
 from syntheticcellgan import SyntheticCellGAN
 from syntheticcellgan.cli import main
 from syntheticcellgan.data.manifest import read_manifest
+from syntheticcellgan.engine import InPyTorch
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.provenance import SOURCE_TYPE, read_provenance
 from syntheticcellgan.writer import Request, balance, write_cells
@@ -169,7 +170,7 @@ def test_the_command_balances_a_data_set(chain, tmp_path, capsys, drawn_cells):
 
 
 def test_another_precision_is_another_generation_and_every_file_says_so(chain, tmp_path):
-    rough = SyntheticCellGAN(chain.bundle, precision="bfloat16")
+    rough = SyntheticCellGAN(chain.bundle, networks=InPyTorch(chain.bundle, "bfloat16"))
     write_cells(rough, [Request(chain.cell_types[0], 1)], tmp_path / "rough")
     (file,) = (tmp_path / "rough" / chain.cell_types[0]).glob("*.png")
     assert read_provenance(file).precision == "bfloat16"

@@ -1,6 +1,6 @@
 """The chain at work: cell type and seed → finished image.
 
-Image = f(bundle, cell type, seed, truncation, style, wanted features), nothing else.
+Image = f(bundle, cell type, seed, truncation, style, wanted features), nothing else; its last bits also of what computes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from syntheticcellgan.bundle import Bundle, load_bundle
 from syntheticcellgan.cell_types import nearest, resolve, slug
+from syntheticcellgan.engine import Engine, InPyTorch, Networks, Precision, networks_of
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade
 from syntheticcellgan.noise import key_of, noises
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 MICRO_BATCH = 4
 """Images that go through the networks together, always: with one shape the sums inside are always added in one order."""
-
-Precision = Literal["float32", "bfloat16"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 MAX_COUNT = 1_000_000
 MAX_STEPS = 1_000
@@ -77,8 +75,8 @@ class Cells:
 class SyntheticCellGAN:
     """A loaded bundle, ready to generate on the CPU.
 
-    style: the laboratory whose look its cells get. steering: what chooses cells with wanted features. precision: in which
-    the translator, nearly all of the work, multiplies; see `load`.
+    style: the laboratory whose look its cells get. steering: what chooses cells with wanted features. networks: what
+    computes them, PyTorch in float32 if not given; see `load`.
     """
 
     def __init__(
@@ -86,29 +84,30 @@ class SyntheticCellGAN:
         bundle: Bundle,
         style: Style | None = None,
         steering: Steering | None = None,
-        precision: Precision = "float32",
+        networks: Networks | None = None,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise InputError(f"precision is “{precision}”; it can be {' or '.join(PRECISIONS)}.")
-        self.precision = precision
+        self.networks = InPyTorch(bundle) if networks is None else networks
         self.bundle = bundle
         self.chain = bundle.chain
         self.style = style
         self.steering = steering
 
     @classmethod
-    def load(cls, bundle: str | Path, precision: Precision = "float32") -> SyntheticCellGAN:
+    def load(cls, bundle: str | Path, precision: Precision = "float32", engine: Engine = "pytorch") -> SyntheticCellGAN:
         """Load a bundle's folder or zip, or a shipped one by its name (`pbc-256`).
 
         Args:
             precision: `bfloat16` is 1.5 to 2 times as fast on processors that multiply in it (AMX, AVX-512 BF16), slower on
                 others. A seed then gives the same cell with slightly other pixels: 0.2 levels of 255 on average, a few
                 levels at most; files say so.
+            engine: `openvino` (extra `openvino`) is quicker once it has compiled the networks, some seconds; pixels differ by
+                a level at most, in bfloat16 as above; files say so. Where it cannot be used the log says why, and PyTorch is.
 
         Raises:
-            InputError: see `bundle.load_bundle`; no such precision.
+            InputError: see `bundle.load_bundle`; no such precision or engine.
         """
-        return cls(load_bundle(bundle), precision=precision)
+        loaded = load_bundle(bundle)
+        return cls(loaded, networks=networks_of(loaded, precision, engine, MICRO_BATCH))
 
     @property
     def cell_types(self) -> tuple[str, ...]:
@@ -142,7 +141,7 @@ class SyntheticCellGAN:
         from syntheticcellgan.stain.style import Style
 
         target = look_of(style) if isinstance(style, str | Path) else style
-        return SyntheticCellGAN(self.bundle, Style(self.look, target), self.steering, self.precision)
+        return SyntheticCellGAN(self.bundle, Style(self.look, target), self.steering, self.networks)
 
     def steered(self, wanted: Mapping[str, str]) -> SyntheticCellGAN:
         """The same bundle, its cells chosen to show what is wanted: {"cytoplasm_vacuole": "yes", "nucleus_area": "large"}.
@@ -151,7 +150,7 @@ class SyntheticCellGAN:
             InputError: the bundle knows no such attribute or value.
         """
         steering = Steering(self.bundle, wanted) if wanted else None
-        return SyntheticCellGAN(self.bundle, self.style, steering, self.precision)
+        return SyntheticCellGAN(self.bundle, self.style, steering, self.networks)
 
     @property
     def wanted(self) -> Mapping[str, str]:
@@ -280,13 +279,10 @@ class SyntheticCellGAN:
 
     def rendered(self, style: Tensor, types: Tensor, grain: Tensor, texture: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Finished and basic images, uint8. types: (N,) int64, or shares of each type (N, K)."""
-        basic = self.bundle.generator.synthesise(style)
+        basic = self.networks.basic(style)
         level = torch.full((MICRO_BATCH,), self.chain.translator.level)
         degraded = degrade(basic, level, grain)
-        # Only the translator: rounding in the first network would change forms, here it stays below the grain.
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.precision == "bfloat16"):
-            made = self.bundle.translator(degraded, types, level, texture)
-        return to_uint8(made), to_uint8(basic)
+        return to_uint8(self.networks.finished(degraded, types, level, texture)), to_uint8(basic)
 
     def walk(
         self,

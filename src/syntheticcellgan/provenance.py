@@ -32,7 +32,7 @@ class Provenance:
 
     style, style_id: name and id of the laboratory's look that it was given. wanted: the features that it was to show;
     candidate: the number of the seed's candidate that was chosen for them; predicted: what was read from it. precision: in
-    which the translator multiplied, if not float32.
+    which the translator multiplied, if not float32. engine: what computed the networks, with its version, if not PyTorch.
     """
 
     bundle: str
@@ -48,6 +48,7 @@ class Provenance:
     candidate: int | None = None
     predicted: Mapping[str, str] | None = None
     precision: str | None = None
+    engine: str | None = None
 
     @property
     def json(self) -> str:

@@ -164,6 +164,7 @@ def provenance_of(
         style_id=style.get("style_id"),
         wanted=dict(chain.wanted) or None,
         precision=unusual_precision(chain),
+        engine=chain.networks.engine,
     )
     if cell is None or not chain.wanted:
         return made
@@ -177,16 +178,14 @@ def style_of(chain: SyntheticCellGAN) -> dict[str, str]:
 
 def unusual_precision(chain: SyntheticCellGAN) -> str | None:
     """What a record says of the precision: nothing of float32."""
-    return None if chain.precision == "float32" else chain.precision
+    return None if chain.networks.precision == "float32" else chain.networks.precision
 
 
 def manner_of(chain: SyntheticCellGAN, truncation: float) -> dict[str, object]:
-    """What cells made together have in common: bundle, truncation, and their look, wanted features and precision if unusual."""
+    """What cells made together have in common: bundle, truncation, and what of look, wishes and arithmetic is unusual."""
     made: dict[str, object] = {"bundle": chain.bundle.name, "bundle_id": chain.bundle.id, "truncation": truncation}
-    made |= style_of(chain)
-    precision = unusual_precision(chain)
-    if precision is not None:
-        made |= {"precision": precision}
+    computed = {"precision": unusual_precision(chain), "engine": chain.networks.engine}
+    made |= style_of(chain) | {name: value for name, value in computed.items() if value is not None}
     return made | {"wanted": dict(chain.wanted)} if chain.wanted else made
 
 

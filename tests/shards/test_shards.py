@@ -25,6 +25,7 @@ from tests.test_pipeline import make
 import syntheticcellgan.shards.writing as writing
 from syntheticcellgan import SyntheticCellGAN
 from syntheticcellgan.data.tar import read_shard
+from syntheticcellgan.engine import InPyTorch
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.files import NoLocks, lock
 from syntheticcellgan.shards.checking import check_shards
@@ -324,7 +325,7 @@ def test_without_locks_the_work_must_be_divided(chain, whole, tmp_path, monkeypa
 
 
 def test_shards_in_another_precision_say_so_and_are_whole(chain, tmp_path):
-    rough = SyntheticCellGAN(chain.bundle, precision="bfloat16")
+    rough = SyntheticCellGAN(chain.bundle, networks=InPyTorch(chain.bundle, "bfloat16"))
     write_shards(rough, REQUESTS[:1], tmp_path, per_shard=4)
     assert check_shards(tmp_path).whole
     _, sample = next(read_shard(tmp_path / "000000.tar"))

@@ -22,8 +22,8 @@ MAX_PER_SHARD = 100_000
 class Plan:
     """A generation in shards. Types take turns, so that a shard, and a reader's buffer, holds all of them.
 
-    bundle, bundle_id, image_format, truncation, style, style_id, wanted, precision: as in `Provenance`. per_shard: images of a
-    shard; the last may have fewer.
+    bundle, bundle_id, image_format, truncation, style, style_id, wanted, precision, engine: as in `Provenance`. per_shard:
+    images of a shard; the last may have fewer.
     """
 
     bundle: str
@@ -36,6 +36,7 @@ class Plan:
     style_id: str | None = None
     wanted: Mapping[str, str] | None = None
     precision: str | None = None
+    engine: str | None = None
 
     @property
     def total(self) -> int:
@@ -91,6 +92,8 @@ class Plan:
             more["wanted"] = dict(self.wanted)
         if self.precision:
             more["precision"] = self.precision
+        if self.engine:
+            more["engine"] = self.engine
         return {
             "bundle": self.bundle,
             "bundle_id": self.bundle_id,
@@ -131,6 +134,7 @@ def read_plan(folder: Path) -> Plan:
             kept.get("style_id"),
             kept.get("wanted"),
             kept.get("precision"),
+            kept.get("engine"),
         )
         _check(plan.requests, plan.per_shard)
         if plan.image_format not in FORMATS:

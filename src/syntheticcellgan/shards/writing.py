@@ -119,6 +119,7 @@ def _plan(
         **style_of(chain),
         wanted=dict(chain.wanted) or None,
         precision=unusual_precision(chain),
+        engine=chain.networks.engine,
     )
 
 
@@ -217,4 +218,5 @@ def provenance(plan: Plan, cell_type: str, seed: int) -> Provenance:
         style_id=plan.style_id,
         wanted=plan.wanted,
         precision=plan.precision,
+        engine=plan.engine,
     )
