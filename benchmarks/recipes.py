@@ -45,6 +45,11 @@ RECIPES: dict[str, tuple[StageName, dict[str, Any]]] = {
     "autoencoder: default": ("autoencoder", {}),
     "autoencoder: no patch critic": ("autoencoder", {"autoencoder.adversarial_weight": 0.0}),
     "autoencoder: flat weight": ("autoencoder", {"autoencoder.centre": 0.0}),
+    "autoencoder: 32 channels": ("autoencoder", {"generator.latent_channels": 32}),
+    "autoencoder: 32 channels, sub-pixel decoder": (
+        "autoencoder",
+        {"generator.latent_channels": 32, "generator.decoder": "subpixel"},
+    ),
     "game: default": ("low-resolution", {}),
     "game: penalty 1": ("low-resolution", {"low_resolution.penalty": 1.0}),
     "game: critic sees whole latents only": ("low-resolution", {"low_resolution.augmentation": 0.0}),
