@@ -9,23 +9,24 @@ from rival_measures import Made, Trained, flops_of
 
 BUNDLE = "pbc-256"
 OURS = "SyntheticCellGAN"
+COMPILED = f"{OURS} with OpenVINO"
 STAGES = ("autoencoder", "low-resolution", "translation")
 FABRIC = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
-def ours(precision: str) -> tuple[Made, int]:
-    """The shipped bundle, as `scg generate --precision` runs it, and its parameters."""
+def ours(precision: str, engine: str) -> tuple[Made, int]:
+    """The shipped bundle, as `scg generate --precision --engine` runs it, and its parameters."""
     import torch
 
     from rival_networks import count_parameters
     from syntheticcellgan import SyntheticCellGAN
     from syntheticcellgan.pipeline import MICRO_BATCH
 
-    chain = SyntheticCellGAN.load(BUNDLE, precision)  # type: ignore[arg-type]
+    chain = SyntheticCellGAN.load(BUNDLE, precision, engine)  # type: ignore[arg-type]
     cell_type = chain.cell_types[0]
     chunk = [(cell_type, seed) for seed in range(MICRO_BATCH)]
     with torch.inference_mode():
-        flops = flops_of(lambda: chain._micro_batch(chunk, 1.0)) / MICRO_BATCH
+        flops = flops_of(lambda: SyntheticCellGAN(chain.bundle)._micro_batch(chunk, 1.0)) / MICRO_BATCH
     made = Made(lambda count: chain.generate(cell_type, count), flops)
     size = count_parameters(chain.bundle.generator, chain.bundle.translator)
     return made, size

@@ -20,12 +20,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from our_system import BUNDLE, FABRIC, OURS, STAGES, ours, stage
+from our_system import BUNDLE, COMPILED, FABRIC, OURS, STAGES, ours, stage
 from rival_measures import Made, Trained, in_precision, limit, rate
 from rival_systems import rival, rivals
 
@@ -45,10 +46,13 @@ def measure(name: str, precision: str, trains: str, seconds: float) -> dict[str,
     def peak() -> float:
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
-    with in_precision(precision if name != OURS else "float32"):
+    with in_precision("float32" if name in (OURS, COMPILED) else precision):
+        works: dict[str, Callable[[], Trained]] = {}
         if name == OURS:
-            made, parameters = ours(precision)
+            made, parameters = ours(precision, "pytorch")
             works = {f"{OURS}, {part}": partial(stage, part, FABRIC[precision]) for part in STAGES}
+        elif name == COMPILED:
+            made, parameters = ours(precision, "openvino")
         else:
             made, training, parameters = rival(name)
             works = {name: training}
@@ -63,7 +67,7 @@ def measure(name: str, precision: str, trains: str, seconds: float) -> dict[str,
         found |= {"images_per_second": speed / made.times, "way": way, "gigaflop_per_image": made.flops / 1e9}
         found |= {"limit_gigaflops": top / 1e9, "share_of_the_limit": speed / made.times * made.flops / top}
         found["peak_memory_mib_generation"] = peak()
-        if name == OURS or FABRIC[precision] == trains:
+        if works and (name == OURS or FABRIC[precision] == trains):
             found["training"] = {part: _training(work(), precision, seconds) for part, work in works.items()}
             found["peak_memory_mib_training"] = peak()
         found["threads"] = torch.get_num_threads()
@@ -74,7 +78,7 @@ def _generation(name: str, made: Made, seconds: float) -> tuple[float, str]:
     """Images (or denoising steps of one) a second, in the quickest way."""
     import torch
 
-    if name == OURS:
+    if name in (OURS, COMPILED):
         made.make(32)
         return 32 * rate(lambda: made.make(32), seconds), "micro-batches of 4, side by side"
     if made.times > 1:
@@ -165,7 +169,7 @@ def main() -> None:
     if {key: kept.get(key) for key in here} != here:
         kept = here | {"load_average_before": round(os.getloadavg()[0], 2), "seconds": 0.0, "runs": {}, "growth": {}}
     precisions = ["float32"] + ["bfloat16"] * (here["training_precision"] == "bf16-mixed")
-    names = [OURS, *rivals()]
+    names = [OURS, COMPILED, *rivals()]
 
     def keep() -> None:
         kept["systems"] = {key: median(runs) for key, runs in kept["runs"].items()}

@@ -117,8 +117,7 @@ class Translator(nn.Module):
 
 def _one_by_one(x: Tensor) -> bool:
     """In use on a CPU the large tensors of one image stay in the core's cache, those of four do not; the bits are the same."""
-    written_down = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    return not x.requires_grad and x.device.type == "cpu" and not written_down
+    return not x.requires_grad and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _unfolded(folded: Tensor, factor: int) -> Tensor:
