@@ -26,13 +26,14 @@ from laboratory_cells import HOME, LOOK_IMAGES, PIXELS, TYPES, Cells, kept_image
 from laboratory_methods import ARMS, Images, in_virtual_laboratories, pooled, strong_colours
 from laboratory_page import write
 from laboratory_pictures import pictures
-from laboratory_scores import KINDS, measured, structure
+from laboratory_scores import KINDS, at_home_there, measured, structure
 from syntheticcellgan import SyntheticCellGAN
 from syntheticcellgan.data.images import resize_square
 from syntheticcellgan.evaluation.features import ensure_independent, get_extractor
 from syntheticcellgan.stain.learned import LearnedNormaliser, read_normaliser
 from syntheticcellgan.stain.look import srgb_of
 from syntheticcellgan.stain.recolour import Recolouring
+from syntheticcellgan.stain.size import Resizing
 from syntheticcellgan.stain.style import in_many_looks
 
 COPIES = 2  # of each training image, in virtual laboratories and in strong colours
@@ -58,6 +59,7 @@ def normalised_tests(
             continue
         ways = {
             "scg": lambda name=name, images=images: list(map(Recolouring(cells.looks[name], cells.look), images)),
+            "scg, size": lambda name=name, images=images: list(map(Resizing(cells.looks[name], cells.look), images)),
             "reinhard": lambda known=known, images=images: pooled(NumpyReinhardNormalizer, spread, known, images),
             "macenko": lambda known=known, images=images: pooled(NumpyMacenkoNormalizer, spread, known, images),
         }
@@ -169,6 +171,7 @@ def main() -> None:
             for name, (_, labels) in cells.raw.items()
         },
         "scores": {},
+        "at_home_there": {},
         "structure": nuclei,
         "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
         "version": syntheticcellgan.__version__,
@@ -177,7 +180,7 @@ def main() -> None:
     if arguments.kind and arguments.out.exists():
         earlier = json.loads(arguments.out.read_text())
         if all(earlier[key] == result[key] for key in ("train", "seeds", "effort", "laboratories", "structure")):
-            result["scores"] = earlier["scores"]
+            result["scores"], result["at_home_there"] = earlier["scores"], earlier.get("at_home_there", {})
     for kind in arguments.kind or KINDS:
         result["scores"][kind] = measured(
             kind,
@@ -190,6 +193,7 @@ def main() -> None:
             arguments.effort,
             arguments.arm or ARMS,
         )
+        result["at_home_there"][kind] = at_home_there(kind, cells.own, extractor, work, arguments.effort)
         write(result, arguments.out, arguments.page)
         print(f"{kind}: {arguments.out} and {arguments.out.with_suffix('.md')} are written.", flush=True)
 

@@ -22,9 +22,18 @@ HOME = "home"
 
 
 @dataclass(frozen=True)
+class Own:
+    """Cells of a laboratory from which classifiers of its own can learn; groups: patients, or images where none are known."""
+
+    images: Images
+    labels: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Cells:
     """Training cells of the reference with its look; what is tested, by laboratory (the reference is `HOME`), with the types;
-    of each other laboratory its look, and the images that tell it.
+    of each other laboratory its look, the images that tell it, and cells to learn from there, with their patients.
     """
 
     train: Images
@@ -33,6 +42,7 @@ class Cells:
     raw: dict[str, tuple[Images, tuple[str, ...]]]
     looks: dict[str, Look]
     look_images: dict[str, Images]
+    own: dict[str, Own]
 
     @classmethod
     def drawn(cls, reference: Path, split_file: Path | None, others: dict[str, Path], train: int, test: int) -> Cells:
@@ -45,13 +55,17 @@ class Cells:
         raw = {HOME: drawn_cells(split.part(manifest, "test"), test, rng)}
         looks: dict[str, Look] = {}
         look_images: dict[str, Images] = {}
+        own: dict[str, Own] = {}
         for name, folder in others.items():
             found = read_manifest(folder)
             for_look, rest = apart(found, rng)
             look_images[name] = read(found, for_look)
             looks[name] = fit(look_images[name], name)
             raw[name] = drawn_cells(rest, test, rng)
-        return cls(train_images, train_labels, look, raw, looks, look_images)
+            records = drawn_records(rest, train, np.random.default_rng(1))
+            groups = tuple(record.patient or record.path for record in records)
+            own[name] = Own(read(rest, records), tuple(record.cell_type for record in records), groups)
+        return cls(train_images, train_labels, look, raw, looks, look_images, own)
 
 
 def read(manifest: Manifest, records: Sequence[Record]) -> Images:
@@ -59,13 +73,19 @@ def read(manifest: Manifest, records: Sequence[Record]) -> Images:
 
 
 def drawn_cells(manifest: Manifest, count: int, rng: np.random.Generator) -> tuple[Images, tuple[str, ...]]:
+    """Images and types of `drawn_records`."""
+    records = drawn_records(manifest, count, rng)
+    return read(manifest, records), tuple(record.cell_type for record in records)
+
+
+def drawn_records(manifest: Manifest, count: int, rng: np.random.Generator) -> list[Record]:
     """Up to `count` of each of the five types that has ten."""
     records: list[Record] = []
     for name in TYPES:
         own = manifest.of_type(name).records
         if len(own) >= FEWEST:
             records += [own[i] for i in rng.permutation(len(own))[:count]]
-    return read(manifest, records), tuple(record.cell_type for record in records)
+    return records
 
 
 def apart(manifest: Manifest, rng: np.random.Generator) -> tuple[list[Record], Manifest]:

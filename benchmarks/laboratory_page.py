@@ -30,13 +30,15 @@ def table(result: dict) -> str:
         "",
         "Written by `benchmarks/laboratories.py` from `laboratories.json`. Five mature types, trained on "
         f"{result['train']} real cells of `{result['reference']}` alone, {result['seeds']} seeds, no BatchNorm; balanced "
-        "accuracy with 95 % intervals over test cells and seeds. “Normalised” is `scg stain apply`, “learned” the same with "
-        "`--method learned`. Of each laboratory "
+        "accuracy with 95 % intervals over test cells and seeds. “Normalised” is `scg stain apply`, “size too” the same with "
+        "`--size`, “learned” with `--method learned`. Of each laboratory "
         f"{LOOK_IMAGES} unlabelled images, apart from the test cells, tell the look. Synthetic cells are those of "
         f"`{result['bundle']}` in the looks of all laboratories (`scg generate --style`), {result['synthetic']} of them; "
         "style-varied real cells are the training cells recoloured the same way; virtual laboratories are "
         "training cells in random looks, brought home by the learned normaliser. Reinhard and Macenko: torchstain, "
-        "statistics of pooled pixels, those of the test cells included.",
+        "statistics of pooled pixels, those of the test cells included. Last row: classifiers that learnt from up to "
+        f"{result['train'] // 5} cells of each type of the tested laboratory itself, in five folds without a common patient (or "
+        "image, where patients are not known): what its labels and cells allow.",
         "",
         "| laboratory | test cells | types |",
         "|---|---:|---|",
@@ -50,6 +52,7 @@ def table(result: dict) -> str:
             lines.append(
                 f"| {method} | " + " | ".join(shown(by[lab]["balanced_accuracy"]) for lab in laboratories) + " |"
             )
+        lines += learnt_there(result, kind)
         lines += ["", f"Gain over {RIVAL}, paired:", "", "| | " + " | ".join(laboratories) + " |"]
         lines.append("|---|" + "---|" * len(laboratories))
         for method, by in methods.items():
@@ -74,6 +77,13 @@ def table(result: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def learnt_there(result: dict, kind: str) -> list[str]:
+    """A row of what classifiers reach that learnt from the tested laboratory."""
+    known = result["at_home_there"].get(kind, {})
+    row = " | ".join(shown(known[lab]) if lab in known else "–" for lab in result["laboratories"])
+    return [f"| *learnt from that laboratory* | {row} |"] if known else []
+
+
 def bars(result: dict) -> list[str]:
     """Each aim as met or missed, with the method that came nearest, whichever kind of classifier."""
     lines = []
@@ -88,7 +98,9 @@ def bars(result: dict) -> list[str]:
             said = "met" if score["value"] >= bar else "missed"
             what = f"twice the plain figure, {bar:.2f}" if name in TWICE_THE_PLAIN else f"{bar:.2f}"
             beside = "" if best == RIVAL else f"; over {RIVAL} {shown(over, '+')}"
-            lines.append(f"- `{name}`, aim {what}, {kind}: {said}. Best: {best}, {shown(score)}{beside}.")
+            there = result["at_home_there"].get(kind, {}).get(name)
+            limit = f" Learnt from that laboratory: {shown(there)}." if there and said == "missed" else ""
+            lines.append(f"- `{name}`, aim {what}, {kind}: {said}. Best: {best}, {shown(score)}{beside}.{limit}")
     return lines
 
 
@@ -109,6 +121,7 @@ def block(result: dict) -> str:
             lines.append(
                 f"| {method} | " + " | ".join(shown(by[lab]["balanced_accuracy"]) for lab in laboratories) + " |"
             )
+        lines += learnt_there(result, kind)
     lines += ["", "The aims of the project:", "", *bars(result)]
     return "\n".join(lines) + "\n"
 

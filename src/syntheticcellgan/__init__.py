@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from syntheticcellgan.stain.learned import LearnedNormaliser, read_normaliser
     from syntheticcellgan.stain.look import Look
     from syntheticcellgan.stain.recolour import Recolouring
+    from syntheticcellgan.stain.size import Resizing
     from syntheticcellgan.stain.sources import look_of
 
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "stain.learned": ("LearnedNormaliser", "read_normaliser"),
     "stain.look": ("Look",),
     "stain.recolour": ("Recolouring",),
+    "stain.size": ("Resizing",),
     "stain.sources": ("look_of",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -51,6 +53,7 @@ __all__ = [
     "Manifest",
     "Recolouring",
     "Record",
+    "Resizing",
     "ScgError",
     "SyntheticCellGAN",
     "adapt",

@@ -57,18 +57,24 @@ def fit(folder: Path, out: Path) -> None:
     "bundle or a file of `scg stain learn`, --from a folder.",
 )
 @click.option(
+    "--size", is_flag=True, help="Also enlarge or shrink, so that cells fill as much of the side as they do there."
+)
+@click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Folder; the same command again completes it."
 )
-def apply(images: Path, target: str, source: str | None, method: str, out: Path) -> None:
+def apply(images: Path, target: str, source: str | None, method: str, size: bool, out: Path) -> None:
     """Bring all IMAGES (a folder) into one look: for example into that of the bundle or classifier that is to read them.
 
     \b
     scg stain apply my-images --to pbc-256 --out standardised
-    scg stain apply new-smear --from my-laboratory.json --to reference.json --out standardised
+    scg stain apply new-smear --from my-laboratory.json --to reference.json --size --out standardised
     scg stain apply one-smear --to pbc-256 --method learned --out standardised
     """
+    if size and method == "learned":
+        raise InputError("--size needs two measured looks: leave --method learned out, or --size.")
     from syntheticcellgan.stain.learned import read_normaliser
     from syntheticcellgan.stain.recolour import Recolouring
+    from syntheticcellgan.stain.size import Resizing
     from syntheticcellgan.stain.sources import image_paths, look_of
     from syntheticcellgan.stain.standardise import Recolour, standardise
 
@@ -84,7 +90,9 @@ def apply(images: Path, target: str, source: str | None, method: str, out: Path)
         wanted = _side(target).look
         name = wanted.name
         with _progress("looking at cells") as progress:
-            recolour = Recolouring(look_of(images if source is None else source, progress), wanted)
+            recolour = (Resizing if size else Recolouring)(
+                look_of(images if source is None else source, progress), wanted
+            )
     with _progress("images") as progress:
         done = standardise(images, paths, recolour, out, progress)
     click.echo(f"{done.written} images in the look of {name}: {out}")
