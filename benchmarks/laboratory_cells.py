@@ -63,7 +63,7 @@ class Cells:
             looks[name] = fit(look_images[name], name)
             raw[name] = drawn_cells(rest, test, rng)
             records = drawn_records(rest, train, np.random.default_rng(1))
-            groups = tuple(record.patient or record.path for record in records)
+            groups = tuple(record.patient or record.file for record in records)
             own[name] = Own(read(rest, records), tuple(record.cell_type for record in records), groups)
         return cls(train_images, train_labels, look, raw, looks, look_images, own)
 
