@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEVELOPMENT := $(VENV)/.installed-for-development
 TOOLS := .venv-tools
+OLDEST ?= python3.10
 
-.PHONY: env demo test lint docs audit materials notebook clean
+.PHONY: env demo test lint docs audit materials oldest notebook clean
 .DELETE_ON_ERROR:
 
 env: $(STAMP)
@@ -44,9 +45,9 @@ docs: $(DEVELOPMENT)
 	@echo "Open site/index.html"
 
 # Apart from the environment that they look at, so that they do not stand in their own lists.
-$(TOOLS)/.installed:
+$(TOOLS)/.installed: Makefile
 	@$(PYTHON) -m venv $(TOOLS)
-	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8" "pip-audit>=2.9,<3"
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check "cyclonedx-bom>=7,<8" "pip-audit>=2.9,<3" "uv>=0.13,<1"
 	@touch $@
 
 audit: $(STAMP) $(TOOLS)/.installed
@@ -54,6 +55,9 @@ audit: $(STAMP) $(TOOLS)/.installed
 
 materials: $(STAMP) $(TOOLS)/.installed
 	@$(TOOLS)/bin/python benchmarks/audit.py materials $(BIN)/python
+
+oldest: $(TOOLS)/.installed
+	@$(TOOLS)/bin/python benchmarks/oldest.py --work .venv-oldest --python $(OLDEST)
 
 notebook: $(DEVELOPMENT)
 	$(BIN)/python -m nbconvert --execute --to notebook --inplace docs/notebooks/api.ipynb

@@ -1,8 +1,9 @@
 """What the package depends on: version, licence, size as installed here → docs/explanation/dependencies.md.
 
-    python benchmarks/dependencies.py [--write]
+    python benchmarks/dependencies.py [--install SCRATCH] [--write]
 
-Reads pyproject.toml and the metadata of what is installed; without --write it only says what is not described.
+Reads pyproject.toml, the metadata of what is installed and docs/results/oldest.json (benchmarks/oldest.py); without --write it
+only says what is not described. With --install it first measures `make env` in a new folder → docs/results/install.json.
 """
 
 from __future__ import annotations
@@ -10,17 +11,24 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import os
+import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import tomllib
 
 from figures import ROOT, between
+from oldest import mib, total
 
 PAGE = ROOT / "docs" / "explanation" / "dependencies.md"
 RESULT = ROOT / "docs" / "results" / "dependencies.json"
+INSTALL = ROOT / "docs" / "results" / "install.json"
+OLDEST = ROOT / "docs" / "results" / "oldest.json"
 EXTRAS = ("", "evaluation", "web", "postgresql", "dicom", "onnx", "openvino")
 """Those that a user installs; what only tests and documentation need is not counted."""
 
@@ -98,6 +106,47 @@ def declared() -> dict[str, list[str]]:
     return {extra: [re.split(r"[\s<>=!\[;]", line)[0].lower() for line in groups[extra]] for extra in EXTRAS}
 
 
+def install(folder: Path) -> None:
+    """What `make env` costs; nothing is taken from pip's cache."""
+    shutil.rmtree(folder, ignore_errors=True)
+    before, began = os.times(), time.perf_counter()
+    environment = {**os.environ, "PIP_NO_CACHE_DIR": "1"}
+    command = ["make", "--silent", "env", f"VENV={folder}", f"PYTHON={sys.executable}"]
+    subprocess.run(command, cwd=ROOT, check=True, env=environment)
+    seconds, after = time.perf_counter() - began, os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    program = "import importlib.metadata as m; print(m.version('torch'), len(list(m.distributions())))"
+    said = subprocess.run([folder / "bin" / "python", "-c", program], check=True, capture_output=True, text=True).stdout
+    result = {
+        "python": platform.python_version(),
+        "torch": said.split()[0],
+        "packages": int(said.split()[1]),
+        "seconds": round(seconds),
+        "cpu_seconds": round(spent),
+        "mib": mib(folder),
+    }
+    INSTALL.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def installed() -> str:
+    """The sentence about `make env`."""
+    known = json.loads(INSTALL.read_text(encoding="utf-8"))
+    return (
+        f"`make env` in an empty folder took {known['seconds'] / 60:.1f} minutes here, downloads included; one CPU core worked for "
+        f"{known['cpu_seconds'] / 60:.1f} of them. It made an environment of {known['mib']:,} MiB: {known['packages']} packages, "
+        f"with torch {known['torch']}, under Python {known['python']}.\n"
+    )
+
+
+def lowest() -> str:
+    """The sentence about benchmarks/oldest.py."""
+    known = json.loads(OLDEST.read_text(encoding="utf-8"))
+    return (
+        f"With Python {known['python']} and the versions of the column “from”: {total(known['tests'])}, of {len(known['tests'])} "
+        f"test files. That environment has {known['mib']:,} MiB.\n"
+    )
+
+
 def main(write: bool) -> int:
     names = declared()
     missing = sorted({n for group in names.values() for n in group} - set(REASONS))
@@ -118,22 +167,30 @@ def main(write: bool) -> int:
         return 0
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     lines = [
-        "| package | for | what it does | who keeps it | licence | MiB | without it |",
-        "|---|---|---|---|---|---:|---|",
+        "| package | from | for | what it does | who keeps it | licence | MiB | without it |",
+        "|---|---|---|---|---|---|---:|---|",
     ]
+    oldest = json.loads(OLDEST.read_text(encoding="utf-8"))["packages"]
     for row in rows:
         does, keeper, without = REASONS[row["name"]]
         lines.append(
-            f"| {row['name']} {row['version']} | {row['extra']} | {does} | {keeper} | {row['licence']} | {row['mib']} | {without} |"
+            f"| {row['name']} {row['version']} | {oldest[row['name']]} | {row['extra']} | {does} | {keeper} | {row['licence']} "
+            f"| {row['mib']} | {without} |"
         )
     total = sum(row["mib"] for row in rows)
     note = "without what they need in turn. PyTorch is the CPU build here; with CUDA it is several times as large."
     lines += ["", f"Together {total:,.0f} MiB, {note}", ""]
-    PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), "packages", "\n".join(lines)), encoding="utf-8")
+    text = between(PAGE.read_text(encoding="utf-8"), "packages", "\n".join(lines))
+    text = between(between(text, "install", installed()), "lowest", lowest())
+    PAGE.write_text(text, encoding="utf-8")
     return 0
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--install", type=Path, metavar="SCRATCH", help="folder for a new environment")
     parser.add_argument("--write", action="store_true")
-    sys.exit(main(parser.parse_args().write))
+    given = parser.parse_args()
+    if given.install:
+        install(given.install)
+    sys.exit(main(given.write))
