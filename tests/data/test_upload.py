@@ -43,3 +43,16 @@ def test_a_bad_image_is_named_as_the_user_knows_it():
         unpacked(archive(("set/platelet/a.png", b"x"))) as found,
     ):
         raise InputError(f"{found.path(found.records[0])} is not an image.")
+
+
+class Spooled:
+    """What the server keeps an upload in, as Python 3.10 has it: one can seek, but it does not say so."""
+
+    def __init__(self, content: io.BytesIO) -> None:
+        self.read, self.seek, self.tell, self.close = content.read, content.seek, content.tell, content.close
+
+
+def test_a_file_that_does_not_say_that_one_can_seek_will_do(tmp_path, drawn_cells):
+    picture = next(Path(drawn_cells).rglob("*.png")).read_bytes()
+    keep_upload(Spooled(archive(("PLT/x.png", picture))), tmp_path / "data")
+    assert read_manifest(tmp_path / "data").counts == {"platelet": 1}

@@ -103,8 +103,22 @@ def _unpack_all(archive: IO[bytes], folder: Path) -> Manifest:
 
 @contextmanager
 def _opened(archive: IO[bytes]) -> Iterator[zipfile.ZipFile]:
-    with unpacking("The uploaded file", "."), zipfile.ZipFile(archive) as packed:
+    content = archive if hasattr(archive, "seekable") else _Seekable(archive)
+    with unpacking("The uploaded file", "."), zipfile.ZipFile(content) as packed:  # type: ignore[arg-type]
         yield packed
+
+
+class _Seekable:
+    """Of the file that holds an upload, Python 3.10 does not say that one can seek in it, which zipfile asks."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+    def seekable(self) -> bool:
+        return True
 
 
 def _unpack(packed: zipfile.ZipFile, folder: Path) -> Iterator[Record]:
