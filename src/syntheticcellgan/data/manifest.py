@@ -232,10 +232,10 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str], dict[str, str]]]:
     header_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=header_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = [name.strip() for name in next(reader, [])]
-    places = _places(header, table)
-    others = {i: name for i, name in enumerate(header) if i not in places.values() and name}
     try:
+        header = [name.strip() for name in next(reader, [])]
+        places = _places(header, table)
+        others = {i: name for i, name in enumerate(header) if i not in places.values() and name}
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
