@@ -1,11 +1,11 @@
 """The tests with the lowest versions that pyproject.toml allows → docs/results/oldest.json.
 
-    python benchmarks/oldest.py --work SCRATCH [--python 3.10] [FILE …]     # with uv on the path, or beside this Python
+    python benchmarks/oldest.py --work SCRATCH [--python python3.10] [FILE …]     # with uv on the path, or beside this Python
 
 Makes an environment in SCRATCH (once; PyTorch's own builds take several GB) of the lowest Python and the lowest version of
 each package that pyproject.toml names, for users and for tests, and runs the tests there in one process. Without a browser's
 driver, tests that need one skip. With FILEs only these are run, and the counts of the others stay if the versions are the
-same. Fails if a test does.
+same. Fails if a test does, or if a version that is declared cannot be had with the others.
 """
 
 from __future__ import annotations
@@ -71,10 +71,21 @@ def versions(env: Path) -> dict[str, str]:
     return {one["name"]: one["version"] for one in installed if one["name"] in names}
 
 
+def higher(installed: dict[str, str]) -> list[str]:
+    """What others need in a higher version than is declared: its lowest version is not tested then."""
+    bounds = {name: re.search(r">=([\d.]+)", line) for name, line in declared().items()}
+    return [
+        f"{name}: from {bound[1]} by pyproject.toml, {installed[name]} installed"
+        for name, bound in bounds.items()
+        if bound and re.sub(r"(\.0)+$", "", bound[1]) != re.sub(r"(\.0)+$", "", installed[name])
+    ]
+
+
 def run_tests(env: Path, files: list[str], report: Path) -> dict[str, dict[str, int]]:
     """Test file → passed, skipped, failed."""
     command = [str(env / "bin" / "python"), "-m", "pytest", "-o", "addopts=", "-o", "junit_family=xunit1", "-q"]
     command += ["--strict-markers", f"--junit-xml={report}", *files]
+    report.unlink(missing_ok=True)
     # With byte code written at first use: the tests start Python often.
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": ""}
     subprocess.run(command, cwd=ROOT, env=environment, check=False)
@@ -101,6 +112,9 @@ def main(work: Path, python: str, files: list[str]) -> int:
         made.write_text(json.dumps({"install_seconds": round(seconds), "mib": mib(env)}), encoding="utf-8")
     said = subprocess.run([str(env / "bin" / "python"), "-V"], check=True, capture_output=True, text=True).stdout
     result: dict[str, Any] = {"python": said.split()[1], "packages": versions(env), **json.loads(made.read_text())}
+    if untested := higher(result["packages"]):
+        print("Not tested as low as declared:", *untested, sep="\n  ")
+        return 1
     before = json.loads(RESULT.read_text(encoding="utf-8")) if RESULT.exists() and files else {}
     kept = before["tests"] if before.get("packages") == result["packages"] else {}
     tests = kept | run_tests(env, files, work / "report.xml")
