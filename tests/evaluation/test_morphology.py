@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from drawn_cells import BACKGROUND, CYTOPLASM, NUCLEUS, disc, draw
+from scipy.integrate import trapezoid
 from scipy.stats import norm, wasserstein_distance
 
 from syntheticcellgan.data.images import read_image
@@ -156,7 +157,7 @@ def test_distance_and_floor_against_known_values() -> None:
     assert row.distance.high > 19.7
     # Between two normal samples of m, E W = 2/√π · ∫ √(F(1−F)/m) dx for large m (Brownian bridge).
     x = np.linspace(-6, 6, 4001)
-    expected = 2 / math.sqrt(math.pi) * 10 * np.trapezoid(np.sqrt(norm.cdf(x) * norm.sf(x) / 2000), x)
+    expected = 2 / math.sqrt(math.pi) * 10 * trapezoid(np.sqrt(norm.cdf(x) * norm.sf(x) / 2000), x)
     assert row.m == 2000
     assert row.floor.value == pytest.approx(expected, rel=0.15)
 
