@@ -79,7 +79,7 @@ REASONS = {
     "psycopg": ("PostgreSQL", "Daniele Varrazzo", "SQLite only"),
     "pydicom": ("writing DICOM", "the pydicom team", "no DICOM"),
     "onnx": ("the exported graph", "LF AI & Data", "no ONNX export"),
-    "openvino": ("a quicker engine for generation", "Intel", "PyTorch, with 1.1 to 1.5 times the time"),
+    "openvino": ("a quicker engine for generation", "Intel", "PyTorch alone, slower"),
     "onnxscript": ("PyTorch's exporter", "Microsoft", "no ONNX export"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,16 @@ def nine_tenths(data: Labelled, rng: np.random.Generator) -> Labelled:
     return data.select(np.sort(rng.permutation(len(data))[: round(0.9 * len(data))]))
 
 
+def fitted(
+    kind: str, parts: list[Labelled], seed: int, effort: float, strong: bool = False
+) -> Callable[[Labelled], np.ndarray]:
+    """A trained classifier; strong: the small network sees strong colours of its own. The others get copies in them."""
+    if kind != "small network":
+        return LinearProbe().fit(parts, TYPES, seed, augment=False)
+    network = ConvNet(recolour=strong_colours if strong else None)
+    return network.fit(parts, TYPES, seed, augment=True, effort=effort)
+
+
 def asked(arm: str, tests: dict[str, dict[str, Labelled]]) -> set[str]:
     """What classifiers that were trained so are tested on: laboratory/normalisation."""
     ways = {how for trained, how in METHODS.values() if trained == arm}
@@ -101,12 +111,7 @@ def at_home_there(
             for learnt, tested in StratifiedGroupKFold(5, shuffle=True, random_state=0).split(
                 truth, truth, cells.groups
             ):
-                part = [data.select(learnt)]
-                if kind == "small network":
-                    predict = ConvNet().fit(part, TYPES, 0, augment=True, effort=effort)
-                else:
-                    predict = LinearProbe().fit(part, TYPES, 0, augment=False)
-                told[tested] = predict(data.select(tested))
+                told[tested] = fitted(kind, [data.select(learnt)], 0, effort)(data.select(tested))
             np.save(path, told)
             print(path.stem, flush=True)
         figure = assess(truth, np.load(path)[None], len(TYPES), DRAWS, 0).interval("balanced_accuracy").as_dict()
@@ -129,11 +134,7 @@ def answers(
         path = folder / f"{kind}-{effort:g}-{arm}-{seed}.npz".replace(" ", "-")
         if not path.exists() or not asked(arm, tests) <= set(np.load(path).files):
             fewer = [nine_tenths(part, np.random.default_rng([seed, k])) for k, part in enumerate(parts)]
-            if kind != "small network":
-                predict = LinearProbe().fit(fewer, TYPES, seed, augment=False)
-            else:
-                network = ConvNet(recolour=strong_colours if arm == "strong" else None)
-                predict = network.fit(fewer, TYPES, seed, augment=True, effort=effort)
+            predict = fitted(kind, fewer, seed, effort, strong=arm == "strong")
             told = {f"{lab}/{how}": predict(data) for lab, by in tests.items() for how, data in by.items()}
             np.savez(path.with_suffix(".part.npz"), **told)
             os.replace(path.with_suffix(".part.npz"), path)

@@ -23,6 +23,10 @@ def ours(precision: str, engine: str) -> tuple[Made, int]:
     from syntheticcellgan.pipeline import MICRO_BATCH
 
     chain = SyntheticCellGAN.load(BUNDLE, precision, engine)  # type: ignore[arg-type]
+    if (chain.networks.engine is None) != (engine == "pytorch") or chain.networks.precision != precision:
+        raise SystemExit(
+            f"{engine} in {precision} cannot be used here, and something else must not stand under its name."
+        )
     cell_type = chain.cell_types[0]
     chunk = [(cell_type, seed) for seed in range(MICRO_BATCH)]
     with torch.inference_mode():

@@ -130,8 +130,8 @@ def _sentence(reference: str, other: str, summary: str, worst: float, size: floa
     said = f"The images of {other} {verb} {reference}: {summary}. {end}"
     if not (1 / SIZE_TOLERANCE <= size <= SIZE_TOLERANCE):
         said += (
-            f" Cells are {size:.2f} times as large a share of the frame's side: colour work does not mend that; crop or "
-            "rescale the images."
+            f" Cells are {size:.2f} times as large a share of the frame's side: colours do not mend that, "
+            "`scg stain apply --size` does."
         )
     return said
 
