@@ -100,6 +100,25 @@ class TranslationTraining:
 
 
 @dataclass(frozen=True)
+class JointTraining:
+    """How both networks learn together from whole cells."""
+
+    kimg: float = 10.0  # synthetic images; 0: the stage is left out
+    batch: int = 8
+    learning_rate: float = 3e-4
+    decay_from: float = 0.6
+    compared: int = 200  # real cells of each type
+    remembered: int = 64  # synthetic cells of each type
+    crop: int = 128  # of real images for the paired scores, half as many as the batch
+    energy_weight: float = 1.0  # energy distance to the real cells, sum over eight depths
+    consistency_weight: float = 2.0
+    pixel_weight: float = 1.0  # these three as in the stage before
+    perceptual_weight: float = 0.3
+    texture_weight: float = 2.0
+    ema_kimg: float = 1.0
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """A whole run."""
 
@@ -111,6 +130,7 @@ class TrainingConfig:
     autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
     low_resolution: LowResolutionTraining = field(default_factory=LowResolutionTraining)
     translation: TranslationTraining = field(default_factory=TranslationTraining)
+    joint: JointTraining = field(default_factory=JointTraining)
 
 
 @dataclass(frozen=True)
@@ -284,40 +304,55 @@ def check_chain(config: ChainConfig, source: str = "configuration") -> ChainConf
     return config
 
 
-def check_training(config: TrainingConfig, chain: ChainConfig, source: str = "configuration") -> TrainingConfig:
+def check_training(
+    config: TrainingConfig, chain: ChainConfig, source: str = "configuration", start: str = ""
+) -> TrainingConfig:
     """Refuse training settings that cannot work, before hours are spent.
+
+    start: the bundle that the run begins with, if any; with it a stage may see no image and keep the bundle's weights.
 
     Raises:
         InputError: naming the setting and its allowed values.
     """
-    stages: dict[str, AutoencoderTraining | LowResolutionTraining | TranslationTraining] = {
+    games: dict[str, AutoencoderTraining | LowResolutionTraining | TranslationTraining] = {
         "autoencoder": config.autoencoder,
         "low_resolution": config.low_resolution,
         "translation": config.translation,
     }
+    joint = config.joint
     limits: list[tuple[bool, str]] = [
         (0 < config.validation_fraction < 0.5, "validation_fraction lies between 0 and 0.5"),
         (0 < config.test_fraction < 0.5, "test_fraction lies between 0 and 0.5"),
         (config.minimum_images >= 2, "minimum_images can be 2 or more"),
         (config.checkpoint_minutes > 0, "checkpoint_minutes must be above 0"),
     ]
-    for name, stage in stages.items():
+    for name, stage in {**games, "joint": joint}.items():
         limits += [
-            (0 < stage.kimg <= 1e6, f"{name}.kimg must be above 0"),
             (2 <= stage.batch <= 65536, f"{name}.batch can be 2 or more"),
             (0 < stage.learning_rate < 1, f"{name}.learning_rate lies between 0 and 1"),
             (0 <= stage.decay_from <= 1, f"{name}.decay_from lies between 0 and 1"),
-            (stage.penalty_interval >= 1, f"{name}.penalty_interval can be 1 or more"),
+        ]
+    for name, game in games.items():
+        least = "must be above 0; with --start-from 0 keeps the bundle's weights"
+        limits += [
+            (0 < game.kimg <= 1e6 or (bool(start) and game.kimg == 0), f"{name}.kimg {least}"),
+            (game.penalty_interval >= 1, f"{name}.penalty_interval can be 1 or more"),
         ]
     step = 8 * chain.translator.scale
-    crop = min(config.translation.crop, chain.output_size)
+    for name, side in (("translation", config.translation.crop), ("joint", joint.crop)):
+        crop = min(side, chain.output_size)
+        limits += [
+            (crop >= 2 * step and crop % step == 0, f"{name}.crop must be a multiple of {step}, at least {2 * step}")
+        ]
     limits += [
+        (0 <= joint.kimg <= 1e6, "joint.kimg can be 0 or more"),
+        (8 <= joint.compared <= 10_000, "joint.compared can be 8 to 10000"),
+        (2 <= joint.remembered <= 10_000, "joint.remembered can be 2 to 10000"),
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
         (config.autoencoder.shrunk_every >= 0, "autoencoder.shrunk_every can be 0 or more"),
         (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),
         (0 < config.translation.generated < 1, "translation.generated lies between 0 and 1"),
         (config.translation.paired_kimg > 0, "translation.paired_kimg must be above 0"),
-        (crop >= 2 * step and crop % step == 0, f"translation.crop must be a multiple of {step}, at least {2 * step}"),
     ]
     for holds, sentence in limits:
         if not holds:

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 @click.option("--size", type=click.Choice(["128", "256", "512"]), help="Side of the finished image. [256]")
 @click.option("--kimg", type=float, help="Thousands of images that the low-resolution stage sees.")
 @click.option("--translator-kimg", type=float, help="Thousands of images that the translator sees.")
-@click.option("--hours", type=float, help="Choose both so that the run takes about so long on this machine.")
+@click.option(
+    "--hours", type=float, help="Choose the length of all stages so that the run takes about so long on this machine."
+)
 @click.option("--config", "config_file", type=click.Path(path_type=Path), help="JSON file of settings.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="One setting, e.g. low_resolution.objective=wgan-gp."
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), help="Decides split, weights and every draw. [0]")
 @click.option(
     "--stage",
-    type=click.Choice(["all", "autoencoder", "low-resolution", "translation"]),
+    type=click.Choice(["all", "autoencoder", "low-resolution", "translation", "joint"]),
     default="all",
     show_default=True,
 )
@@ -130,10 +132,8 @@ def _help(data: Path, out: Path, stage: str, devices: int, nodes: int) -> None:
     runs.train(run, prepare_data(data, run.training, out), out, _stages(stage), None, devices, nodes)
 
 
-def _stages(stage: str) -> tuple[StageName, ...]:
-    from syntheticcellgan.training.run_folder import STAGES
-
-    return STAGES if stage == "all" else (cast("StageName", stage),)
+def _stages(stage: str) -> tuple[StageName, ...] | None:
+    return None if stage == "all" else (cast("StageName", stage),)
 
 
 def _run_settings(
@@ -189,7 +189,9 @@ def _run_settings(
     training = from_dict(TrainingConfig, tree, source)
     prepared = _read_data(data, training, out)
     chain = from_dict(ChainConfig, {"cell_types": prepared.cell_types, **networks}, source)
-    run = runs.Run(check_chain(chain, source), check_training(training, chain, source), hardware, str(data), start)
+    run = runs.Run(
+        check_chain(chain, source), check_training(training, chain, source, start), hardware, str(data), start
+    )
     if "hours" not in given:
         return run, prepared, None
     if kept:
@@ -252,12 +254,13 @@ def _for_hours(training: TrainingConfig, guess: Estimate, hours: float) -> Train
     from dataclasses import replace
 
     factor = hours * 3600 / guess.seconds
-    low, high = training.low_resolution, training.translation
+    low, high, joint = training.low_resolution, training.translation, training.joint
     return replace(
         training,
         autoencoder=replace(training.autoencoder, kimg=round(training.autoencoder.kimg * factor, 1)),
         low_resolution=replace(low, kimg=round(low.kimg * factor, 1)),
         translation=replace(high, kimg=round(high.kimg * factor, 1), paired_kimg=round(high.paired_kimg * factor, 1)),
+        joint=replace(joint, kimg=round(joint.kimg * factor, 1)),
     )
 
 
@@ -290,13 +293,13 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _announce(run: Run, data: Data) -> None:
     """Say what will be learnt from what, on which machine."""
-    low, high = run.training.low_resolution, run.training.translation
+    low, high, joint = run.training.low_resolution, run.training.translation, run.training.joint
     counts = data.counts()
     click.echo(f"{sum(counts.values())} images: " + ", ".join(f"{t} {n}" for t, n in counts.items()))
     parts = {part: sum(data.counts(part).values()) for part in PARTS}
     click.echo("Parts: " + ", ".join(f"{part} {n}" for part, n in parts.items()) + f" (by {data.unit})")
     click.echo(
         f"{run.chain.generator.mode}, {run.chain.generator.resolution} px → {run.chain.output_size} px; "
-        f"low resolution {low.kimg:g} kimg ({low.objective}), translator {high.kimg:g} kimg; "
+        f"low resolution {low.kimg:g} kimg ({low.objective}), translator {high.kimg:g} kimg, both together {joint.kimg:g} kimg; "
         f"{run.hardware.name}, {run.hardware.precision}"
     )

@@ -45,7 +45,7 @@ class TrainingBars:
         """`loop.Report`."""
         self.speed = speed if not self.speed else 0.95 * self.speed + 0.05 * speed
         text = " ".join(
-            f"{key} {value:.2f}" for key, value in losses.items() if key in ("critic", "generator", "pixel")
+            f"{key} {value:.2f}" for key, value in losses.items() if key in ("critic", "generator", "pixel", "energy")
         )
         if stage not in self.tasks:
             self.tasks[stage] = self.bars.add_task(stage, total=total, completed=images, speed=speed, losses=text)

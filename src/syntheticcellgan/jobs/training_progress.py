@@ -43,10 +43,12 @@ class StageProgress:
 
 def read_progress(out: Path) -> list[StageProgress]:
     """Every stage of the run in `out`, in order. InputError if it holds none."""
-    from syntheticcellgan.training.run_folder import STAGES, images_in_all, read_run, stage_folder
+    from syntheticcellgan.training.run_folder import images_in_all, read_run, stage_folder, stages_of
 
     run = read_run(out)
-    return [_stage(stage_folder(out, name), name, images_in_all(run.training, name)) for name in STAGES]
+    return [
+        _stage(stage_folder(out, name), name, images_in_all(run.training, name)) for name in stages_of(run.training)
+    ]
 
 
 def is_training(out: Path) -> bool:

@@ -28,7 +28,7 @@ from syntheticcellgan.training import perceptual, selection
 from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.loop import load_best
 from syntheticcellgan.training.randomness import torch_generator
-from syntheticcellgan.training.run import Run, StageName, stage_folder
+from syntheticcellgan.training.run_folder import Run, StageName, stage_folder, stages_of
 from syntheticcellgan.training.start import read_record
 
 SHOWN = 8
@@ -65,7 +65,9 @@ def make_bundle(
         "autoencoder": {"average": players["autoencoder"], "critic": players["copy_critic"]},
         "low-resolution": {"average": generator, "critic": players["critic"]},
         "translation": {"average": translator, "critic": players["patch_critic"]},
+        "joint": {"average_generator": generator, "average_translator": translator},
     }
+    modules = {name: modules[name] for name in stages_of(run.training)}  # in order: what learnt last is kept
     progress = {name: load_best(stage_folder(out, name), networks) for name, networks in modules.items()}
     samples = Image.fromarray(_samples(run, generator, translator))
     card = make_card(run, data, progress, name, licence, read_record(out), attribution)

@@ -143,6 +143,16 @@ def run_stage(
     return int(progress["images"])
 
 
+def keep_start(stage: Stage, folder: Path) -> None:
+    """Finish a stage that sees no images: the weights that it begins with are its best."""
+    if (folder / "last.safetensors").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    progress = {"images": 0, "best_score": stage.held_out_score(), "seconds": 0.0, "scoring": stage.scoring}
+    for kept in ("best", "last"):
+        save_checkpoint(folder / f"{kept}.safetensors", stage.modules, {}, progress)
+
+
 def _refuse_nan(losses: Mapping[str, float], name: str, images: int, last: Path) -> None:
     if not all(math.isfinite(value) for value in losses.values()):
         raise ScgError(

