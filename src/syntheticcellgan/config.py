@@ -100,8 +100,8 @@ class TranslationTraining:
 
 
 @dataclass(frozen=True)
-class JointTraining:
-    """How both networks learn together from whole cells."""
+class RefinementTraining:
+    """How the translator learns at last from whole cells of the generator."""
 
     kimg: float = 10.0  # synthetic images; 0: the stage is left out
     batch: int = 8
@@ -110,7 +110,7 @@ class JointTraining:
     compared: int = 200  # real cells of each type
     remembered: int = 64  # synthetic cells of each type
     crop: int = 128  # of real images for the paired scores, half as many as the batch
-    energy_weight: float = 1.0  # energy distance to the real cells, sum over eight depths
+    energy_weight: float = 1.0  # energy distance to the real cells, sum over four depths
     consistency_weight: float = 2.0
     pixel_weight: float = 1.0  # these three as in the stage before
     perceptual_weight: float = 0.3
@@ -130,7 +130,7 @@ class TrainingConfig:
     autoencoder: AutoencoderTraining = field(default_factory=AutoencoderTraining)
     low_resolution: LowResolutionTraining = field(default_factory=LowResolutionTraining)
     translation: TranslationTraining = field(default_factory=TranslationTraining)
-    joint: JointTraining = field(default_factory=JointTraining)
+    refinement: RefinementTraining = field(default_factory=RefinementTraining)
 
 
 @dataclass(frozen=True)
@@ -319,14 +319,14 @@ def check_training(
         "low_resolution": config.low_resolution,
         "translation": config.translation,
     }
-    joint = config.joint
+    refinement = config.refinement
     limits: list[tuple[bool, str]] = [
         (0 < config.validation_fraction < 0.5, "validation_fraction lies between 0 and 0.5"),
         (0 < config.test_fraction < 0.5, "test_fraction lies between 0 and 0.5"),
         (config.minimum_images >= 2, "minimum_images can be 2 or more"),
         (config.checkpoint_minutes > 0, "checkpoint_minutes must be above 0"),
     ]
-    for name, stage in {**games, "joint": joint}.items():
+    for name, stage in {**games, "refinement": refinement}.items():
         limits += [
             (2 <= stage.batch <= 65536, f"{name}.batch can be 2 or more"),
             (0 < stage.learning_rate < 1, f"{name}.learning_rate lies between 0 and 1"),
@@ -339,15 +339,15 @@ def check_training(
             (game.penalty_interval >= 1, f"{name}.penalty_interval can be 1 or more"),
         ]
     step = 8 * chain.translator.scale
-    for name, side in (("translation", config.translation.crop), ("joint", joint.crop)):
+    for name, side in (("translation", config.translation.crop), ("refinement", refinement.crop)):
         crop = min(side, chain.output_size)
         limits += [
             (crop >= 2 * step and crop % step == 0, f"{name}.crop must be a multiple of {step}, at least {2 * step}")
         ]
     limits += [
-        (0 <= joint.kimg <= 1e6, "joint.kimg can be 0 or more"),
-        (8 <= joint.compared <= 10_000, "joint.compared can be 8 to 10000"),
-        (2 <= joint.remembered <= 10_000, "joint.remembered can be 2 to 10000"),
+        (0 <= refinement.kimg <= 1e6, "refinement.kimg can be 0 or more"),
+        (8 <= refinement.compared <= 10_000, "refinement.compared can be 8 to 10000"),
+        (2 <= refinement.remembered <= 10_000, "refinement.remembered can be 2 to 10000"),
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
         (config.autoencoder.shrunk_every >= 0, "autoencoder.shrunk_every can be 0 or more"),
         (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), help="Decides split, weights and every draw. [0]")
 @click.option(
     "--stage",
-    type=click.Choice(["all", "autoencoder", "low-resolution", "translation", "joint"]),
+    type=click.Choice(["all", "autoencoder", "low-resolution", "translation", "refinement"]),
     default="all",
     show_default=True,
 )
@@ -254,13 +254,13 @@ def _for_hours(training: TrainingConfig, guess: Estimate, hours: float) -> Train
     from dataclasses import replace
 
     factor = hours * 3600 / guess.seconds
-    low, high, joint = training.low_resolution, training.translation, training.joint
+    low, high, refinement = training.low_resolution, training.translation, training.refinement
     return replace(
         training,
         autoencoder=replace(training.autoencoder, kimg=round(training.autoencoder.kimg * factor, 1)),
         low_resolution=replace(low, kimg=round(low.kimg * factor, 1)),
         translation=replace(high, kimg=round(high.kimg * factor, 1), paired_kimg=round(high.paired_kimg * factor, 1)),
-        joint=replace(joint, kimg=round(joint.kimg * factor, 1)),
+        refinement=replace(refinement, kimg=round(refinement.kimg * factor, 1)),
     )
 
 
@@ -293,13 +293,13 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _announce(run: Run, data: Data) -> None:
     """Say what will be learnt from what, on which machine."""
-    low, high, joint = run.training.low_resolution, run.training.translation, run.training.joint
+    low, high, refinement = run.training.low_resolution, run.training.translation, run.training.refinement
     counts = data.counts()
     click.echo(f"{sum(counts.values())} images: " + ", ".join(f"{t} {n}" for t, n in counts.items()))
     parts = {part: sum(data.counts(part).values()) for part in PARTS}
     click.echo("Parts: " + ", ".join(f"{part} {n}" for part, n in parts.items()) + f" (by {data.unit})")
     click.echo(
         f"{run.chain.generator.mode}, {run.chain.generator.resolution} px → {run.chain.output_size} px; "
-        f"low resolution {low.kimg:g} kimg ({low.objective}), translator {high.kimg:g} kimg, both together {joint.kimg:g} kimg; "
+        f"low resolution {low.kimg:g} kimg ({low.objective}), translator {high.kimg:g} kimg, refinement {refinement.kimg:g} kimg; "
         f"{run.hardware.name}, {run.hardware.precision}"
     )

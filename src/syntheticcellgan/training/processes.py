@@ -17,10 +17,10 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import nn
 
-from syntheticcellgan.config import AutoencoderTraining, JointTraining, LowResolutionTraining, TranslationTraining
+from syntheticcellgan.config import AutoencoderTraining, LowResolutionTraining, RefinementTraining, TranslationTraining
 from syntheticcellgan.errors import InputError
 
-T = TypeVar("T", AutoencoderTraining, LowResolutionTraining, TranslationTraining, JointTraining)
+T = TypeVar("T", AutoencoderTraining, LowResolutionTraining, TranslationTraining, RefinementTraining)
 
 
 class AveragedGradients(DDPStrategy):

@@ -25,11 +25,11 @@ from syntheticcellgan.training.autoencoding import AutoencoderStage
 from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.hardware import Hardware
-from syntheticcellgan.training.joint import JointStage
 from syntheticcellgan.training.launching import environment, is_helper
 from syntheticcellgan.training.loop import Report, Stage, images_seen, keep_start, load_best, run_stage
 from syntheticcellgan.training.low_resolution import LowResolutionStage
 from syntheticcellgan.training.processes import AveragedGradients, leave_together, share
+from syntheticcellgan.training.refinement import RefinementStage
 from syntheticcellgan.training.run_folder import Run, StageName, images_in_all, read_run, stage_folder, stages_of
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
@@ -114,8 +114,8 @@ def build_stage(
     With `timing` the networks of earlier stages may have learnt nothing.
     """
     stage, stop = _new_stage(name, fabric, run, data, out, timing)
-    # The joint stage begins with what the stages before it have made of that bundle.
-    if run.start and name != "joint" and not (stage_folder(out, name) / "last.safetensors").exists():
+    # The refinement begins with what the stages before it have made of that bundle.
+    if run.start and name != "refinement" and not (stage_folder(out, name) / "last.safetensors").exists():
         Start(run.start, run.chain).fill(name, stage.modules)
     return stage, stop
 
@@ -143,8 +143,8 @@ def _new_stage(
         parts = feed("train", size), feed("validation", size)
         low = share(training.low_resolution, processes)
         return LowResolutionStage(fabric, chain, low, seed, *parts, autoencoder), None
-    if name == "joint":
-        return _joint_stage(fabric, run, feed, out, timing), None
+    if name == "refinement":
+        return _refinement_stage(fabric, run, feed, out, timing), None
     generator = None
     ready = finished(run, out, ("autoencoder", "low-resolution"))
     if ready or timing:
@@ -158,7 +158,9 @@ def _new_stage(
     return stage, None if generator is not None else stage.paired_images
 
 
-def _joint_stage(fabric: Fabric, run: Run, feed: Callable[[str, int], Feed], out: Path, timing: bool) -> JointStage:
+def _refinement_stage(
+    fabric: Fabric, run: Run, feed: Callable[[str, int], Feed], out: Path, timing: bool
+) -> RefinementStage:
     chain = run.chain
     generator, translator = LowResolutionGenerator(chain), Translator(chain)
     if finished(run, out, ("low-resolution", "translation")):
@@ -166,13 +168,13 @@ def _joint_stage(fabric: Fabric, run: Run, feed: Callable[[str, int], Feed], out
         load_best(stage_folder(out, "translation"), {"average": translator})
     elif not timing:
         raise InputError(
-            f"{out}: the stage joint needs the other stages finished; run scg train without --stage first."
+            f"{out}: the stage refinement needs the other stages finished; run scg train without --stage first."
         )
-    training = share(run.training.joint, fabric.world_size)
+    training = share(run.training.refinement, fabric.world_size)
     if timing:
         training = replace(training, compared=8, remembered=2)
     parts = feed("train", chain.output_size), feed("validation", chain.output_size)
-    return JointStage(fabric, chain, training, run.training.seed, *parts, generator, translator)
+    return RefinementStage(fabric, chain, training, run.training.seed, *parts, generator, translator)
 
 
 def finished(run: Run, out: Path, stages: tuple[StageName, ...] | None = None) -> bool:

@@ -12,8 +12,8 @@ from syntheticcellgan.config import ChainConfig, TrainingConfig, from_dict
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.training.hardware import Hardware
 
-StageName = Literal["autoencoder", "low-resolution", "translation", "joint"]
-STAGES: tuple[StageName, ...] = ("autoencoder", "low-resolution", "translation", "joint")
+StageName = Literal["autoencoder", "low-resolution", "translation", "refinement"]
+STAGES: tuple[StageName, ...] = ("autoencoder", "low-resolution", "translation", "refinement")
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ def images_in_all(training: TrainingConfig, name: StageName) -> int:
         "autoencoder": training.autoencoder.kimg,
         "low-resolution": training.low_resolution.kimg,
         "translation": training.translation.kimg,
-        "joint": training.joint.kimg,
+        "refinement": training.refinement.kimg,
     }
     return int(kimg[name] * 1000)
 
 
 def stages_of(training: TrainingConfig) -> tuple[StageName, ...]:
     """The stages of a run in order; the last one can be left out."""
-    return STAGES if images_in_all(training, "joint") else STAGES[:-1]
+    return STAGES if images_in_all(training, "refinement") else STAGES[:-1]
 
 
 def stage_folder(out: Path, name: StageName) -> Path:

@@ -1,20 +1,20 @@
-"""The joint stage: generator and translator learn together that their cells, as a set, be like the real ones of each type.
+"""The last stage: the translator learns that whole cells of the generator, as a set, be like the real ones of each type.
 
-The stages before teach each network by itself, and what they leave over adds up: a difference that every cell shares, in
-contrast, grain or size, moves all of them away from the real ones. Here whole finished cells are made, and the energy distance
-(Székely & Rizzo 2013) between their features and those of real cells of the same type is made less, at each depth of a
-packaged network. To learn from features of whole sets goes back to Li et al. 2015 and Santos et al. 2019: it needs no
-critic, and is least where the distributions are equal, so that variety counts as much as likeness. Real cells' features
-are taken once, those of the latest synthetic cells are remembered; so each cell is compared with hundreds.
+In the stage before it learnt mostly from real cells made small. The generator's are softer, and what the translator makes of
+them has faults that nothing paired can show: edges of nuclei dissolve, a difference in contrast or grain is common to
+all cells. Here the energy distance (Székely & Rizzo 2013) between features of finished cells and of real cells of the same
+type is made less, at four depths of a packaged network. To learn from features of whole sets goes back to Li et al. 2015 and
+Santos et al. 2019: it needs no critic, and is least where the distributions are equal, so that variety counts as much as
+likeness. Real cells' features are taken once, those of the latest synthetic cells are remembered; so each cell is compared
+with hundreds.
 
-Beside it the translator goes on with the paired scores of the stage before, lest it draw what only that network takes for a
-cell. The decoder rests: it is the autoencoder's.
+Beside it go the paired scores of the stage before, lest the translator draw what only that network takes for a cell. Tried
+and left out (docs/explanation/design.md): features of greater depth, and a generator that learns with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +22,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from syntheticcellgan.config import ChainConfig, JointTraining
+from syntheticcellgan.config import ChainConfig, RefinementTraining
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.degradation import degrade, nearness, shrink
 from syntheticcellgan.networks.generator import LowResolutionGenerator
@@ -44,17 +44,17 @@ SHOWN, REAL_SHOWN = 6, 2
 TOGETHER = 8  # images that go through the networks at once where nothing is learnt
 
 
-class JointStage:
-    """Implements `loop.Stage`. `generator` and `translator` are those of the finished stages; here they learn on."""
+class RefinementStage:
+    """Implements `loop.Stage`. `generator` and `translator` are those of the finished stages; the translator learns on."""
 
-    name = "joint"
+    name = "refinement"
     scoring = "finished cells"
 
     def __init__(
         self,
         fabric: Fabric,
         chain: ChainConfig,
-        training: JointTraining,
+        training: RefinementTraining,
         seed: int,
         feed: Feed,
         held_out: Feed,
@@ -68,32 +68,22 @@ class JointStage:
         self.total_images = int(training.kimg * 1000)
         self.samples_every = max(self.total_images // 8, self.batch)
         self.blind = chain.generator.mode == "basic"
-        for network in (generator, translator):
-            channels_last(network).train().requires_grad_(True)
-        generator.decoder.requires_grad_(False)
-        self.generator_ema = Ema(generator, training.ema_kimg * 1000)
-        self.translator_ema = Ema(translator, training.ema_kimg * 1000)
+        self.generator = channels_last(generator).eval().requires_grad_(False)
         self.features, self.perceptual = channels_last(SetFeatures()), channels_last(Perceptual())
-        for fixed in (self.features, self.perceptual):
+        for fixed in (self.generator, self.features, self.perceptual):
             fabric.to_device(fixed)
-        adam = partial(torch.optim.Adam, lr=training.learning_rate, betas=(0.5, 0.99))
-        drawing = [p for p in generator.parameters() if p.requires_grad]
-        self.generator, self.generator_optimizer = fabric.setup(generator, adam(drawing))
-        self.translator, self.translator_optimizer = fabric.setup(translator, adam(translator.parameters()))
-        for ema in (self.generator_ema, self.translator_ema):
-            fabric.to_device(ema.module)
+        channels_last(translator).train()
+        self.ema = Ema(translator, training.ema_kimg * 1000)
+        adam = torch.optim.Adam(translator.parameters(), training.learning_rate, betas=(0.5, 0.99))
+        self.translator, self.optimizer = fabric.setup(translator, adam)
+        fabric.to_device(self.ema.module)
         self.bank = self._new_bank()
         self.modules: Mapping[str, nn.Module] = {
-            "generator": generator,
             "translator": translator,
-            "average_generator": self.generator_ema.module,
-            "average_translator": self.translator_ema.module,
+            "average": self.ema.module,
             "bank": self.bank,
         }
-        self.optimizers: Mapping[str, torch.optim.Optimizer] = {
-            "generator": self.generator_optimizer.optimizer,
-            "translator": self.translator_optimizer.optimizer,
-        }
+        self.optimizers: Mapping[str, torch.optim.Optimizer] = {"translator": self.optimizer.optimizer}
         self._score: HeldOutScore | None = None
 
     def set_learning_rate(self, progress: float) -> float:
@@ -107,21 +97,18 @@ class JointStage:
         first = index * self.batch * self.process.count
         places = torch.arange(first, first + self.batch * self.process.count)[self.process.of(self.batch)]
         types = self.fabric.to_device(places % len(self.chain.cell_types))
-        basic, made = self._made(self.generator, self.translator, types, chance)
+        basic, made = self._made(self.translator, types, chance)
         features = self._features(made)
         parts = {
             "energy": t.energy_weight * self.bank.energy(features, types),
-            "consistency": t.consistency_weight * inconsistency(made, basic.detach(), self._far(basic)),
+            "consistency": t.consistency_weight * inconsistency(made, basic, self._far(basic)),
             **self._paired(index, chance),
         }
         losses = {name: part.item() for name, part in parts.items()}
-        for optimizer in (self.generator_optimizer, self.translator_optimizer):
-            optimizer.zero_grad()
+        self.optimizer.zero_grad()
         self.fabric.backward(torch.stack(list(parts.values())).sum())
-        for optimizer in (self.generator_optimizer, self.translator_optimizer):
-            optimizer.step()
-        for ema, network in ((self.generator_ema, self.generator), (self.translator_ema, self.translator)):
-            ema.update(network.module, self.batch, (index + 1) * self.batch)
+        self.optimizer.step()
+        self.ema.update(self.translator.module, self.batch, (index + 1) * self.batch)
         self.bank.remember(*self._of_all(features, types))
         return losses
 
@@ -150,19 +137,18 @@ class JointStage:
             "pixel": t.pixel_weight * energy_score(*coarse),
         }
 
-    def _made(
-        self, generator: nn.Module, translator: nn.Module, types: Tensor, chance: Chance
-    ) -> tuple[Tensor, Tensor]:
+    def _made(self, translator: nn.Module, types: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
         """Whole cells of these types as generation makes them: basic (N, 3, R, R) and finished (N, 3, S, S)."""
-        basic = generator(self._noise((len(types), self.chain.generator.latent_size), chance), types)
-        level = basic.new_full((len(types),), self.chain.translator.level)
-        degraded = degrade(basic, level, self._noise(basic.shape, chance))
+        with torch.no_grad():
+            basic = self.generator(self._noise((len(types), self.chain.generator.latent_size), chance), types)
+            level = basic.new_full((len(types),), self.chain.translator.level)
+            degraded = degrade(basic, level, self._noise(basic.shape, chance))
         noise = self._noise((len(types), self.chain.translator.noise_channels, *basic.shape[2:]), chance)
         return basic, translator(degraded, types, level, noise)
 
     def _far(self, basic: Tensor) -> Tensor | float:
         """Where a finished cell shall agree with the basic one; in mode `basic` only around the cell."""
-        return 1 - nearness(basic.detach()) if self.blind else 1.0
+        return 1 - nearness(basic) if self.blind else 1.0
 
     def _features(self, images: Tensor) -> list[Tensor]:
         with self.fabric.autocast():
@@ -198,11 +184,11 @@ class JointStage:
 
     @torch.no_grad()
     def _made_by_average(self, cell_type: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Cells of the averaged networks and of fixed noise, on the device, and their type, some at a time."""
+        """Cells of the averaged translator and of fixed noise, on the device, and their type, some at a time."""
         chance = Chance(self.seed, "samples", cell_type)
         for begin in range(0, count, TOGETHER):
             types = self.fabric.to_device(torch.full((min(TOGETHER, count - begin),), cell_type))
-            yield self._made(self.generator_ema.module, self.translator_ema.module, types, chance)[1], types
+            yield self._made(self.ema.module, types, chance)[1], types
 
     def _of_all(self, features: list[Tensor], types: Tensor) -> tuple[list[Tensor], Tensor]:
         """The cells that the processes made in this step, so that all remember the same."""
@@ -212,7 +198,7 @@ class JointStage:
         return pooled, labels
 
     def samples(self, cell_type: int, count: int) -> Tensor:
-        """Finished cells of the averaged networks and of fixed noise: (count, 3, S, S) on the CPU."""
+        """Finished cells of the averaged translator and of fixed noise: (count, 3, S, S) on the CPU."""
         return torch.cat([images.cpu() for images, _ in self._made_by_average(cell_type, count)])
 
     def sample_grid(self, path: Path) -> None:
