@@ -40,6 +40,7 @@ TINY = {
     "autoencoder": {"kimg": 0.4, "batch": 4},
     "low_resolution": {"kimg": 0.8, "batch": 4},
     "translation": {"kimg": 0.2, "paired_kimg": 0.1, "batch": 4, "crop": 64},
+    "refinement": {"kimg": 0.1, "batch": 4, "crop": 64, "compared": 8, "remembered": 4},
 }
 
 Outcome = dict[str, str]

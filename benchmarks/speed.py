@@ -37,7 +37,7 @@ def timed_command(arguments: list[str]) -> tuple[float, int]:
 
 
 FEW_STEPS = ["--kimg", "1.28", "--translator-kimg", "0.48", "--set", "translation.paired_kimg=0.24"]
-FEW_STEPS += ["--set", "autoencoder.kimg=0.48"]
+FEW_STEPS += ["--set", "autoencoder.kimg=0.48", "--set", "refinement.kimg=0.16"]
 
 
 def whole_run(data: Path) -> dict[str, float]:
@@ -49,7 +49,7 @@ def whole_run(data: Path) -> dict[str, float]:
 
 def two_processes(data: Path) -> dict[str, object]:
     """Images per second of each stage with `scg train --devices 2`, from the seconds that each step says in its log."""
-    from syntheticcellgan.training.run import STAGES, read_run, stage_folder
+    from syntheticcellgan.training.run_folder import STAGES, read_run, stage_folder
 
     speeds: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def training(data: Path) -> dict[str, object]:
         run = runs.Run(ChainConfig(prepared.cell_types), training, find_hardware(), str(data))
         fabric = runs.make_fabric(run.hardware)
         result: dict[str, object] = {"images": sum(prepared.counts().values()), "precision": run.hardware.precision}
-        for name in runs.STAGES:
+        for name in runs.stages_of(training):
             stage, _ = runs.build_stage(name, fabric, run, prepared, out, timing=True)
             stage.step(0)
             # Whole periods of the lazy penalty, so that its cost is counted as often as in a run.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,18 @@ def test_truncation_draws_cells_nearer_together(chain):
 
     assert spread(0.0) == 0
     assert 0 < spread(0.5) < spread(1.0)
+
+
+def test_a_bundle_can_spread_its_cells_beyond_what_the_mapping_says(chain):
+    wide = replace(chain.bundle, chain=replace(chain.chain, generator=replace(chain.chain.generator, spread=1.25)))
+    far = SyntheticCellGAN(wide)
+    for truncation, same in ((0.8, 1.0), (0.0, 0.0)):
+        ours, theirs = (
+            far.generate("monocyte", 4, truncation=truncation),
+            chain.generate("monocyte", 4, truncation=same),
+        )
+        assert np.abs(ours.images.astype(int) - theirs.images.astype(int)).max() <= 1
+    assert not np.array_equal(far.generate("monocyte").images, chain.generate("monocyte").images)
 
 
 def test_any_name_of_a_type_will_do(chain):

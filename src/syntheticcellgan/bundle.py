@@ -61,10 +61,10 @@ class Bundle:
 
     def styles(self, noise: Tensor, types: Tensor, truncation: float) -> Tensor:
         """noise (N, latent_size), types (N,) int64 → style vectors (N, style_size), drawn towards the type's mean where
-        `truncation` is below 1 (Karras et al. 2019, appendix B).
+        `truncation` is below 1 (Karras et al. 2019, appendix B), after they were spread as the configuration says.
         """
         style, mean = self.generator.map(noise, types), self.style_mean[types]
-        return mean + truncation * (style - mean)
+        return mean + truncation * self.chain.generator.spread * (style - mean)
 
 
 def shipped_bundles() -> dict[str, Path]:

@@ -26,6 +26,7 @@ class GeneratorConfig:
     decoder: DecoderName = "bilinear"  # "subpixel": sharper copies, a harder game (docs/explanation/design.md)
     latent_channels: int = 16  # of the autoencoder, at an eighth of the resolution
     mapping_layers: int = 2
+    spread: float = 1.0  # style vectors lie so many times as far from their type's mean as the mapping puts them
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class LowResolutionTraining:
     noise: float = 0.1  # added to the latents of both players, root mean square 1
     augmentation: float = 0.5  # probability that the critic sees a latent shifted, and partly hidden
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
+    spread: float = 1.25  # `generator.spread` of the bundle: the averaged generator varies less than real cells do
     label_fade_kimg: float = 15.0  # the type's influence grows from 0 to 1 over these images (typed)
     ema_kimg: float = 5.0  # half-life of the average of the weights
 
@@ -289,6 +291,7 @@ def check_chain(config: ChainConfig, source: str = "configuration") -> ChainConf
         (16 <= g.width <= 1024 and g.width % 16 == 0, "generator.width can be 16 to 1024, in steps of 16"),
         (2 <= g.latent_channels <= 128, "generator.latent_channels can be 2 to 128"),
         (1 <= g.mapping_layers <= 8, "generator.mapping_layers can be 1 to 8"),
+        (0.5 <= g.spread <= 2, "generator.spread can be 0.5 to 2"),
         (8 <= t.width <= 256 and t.width % 8 == 0, "translator.width can be 8 to 256, in steps of 8"),
         (1 <= t.noise_channels <= 64, "translator.noise_channels can be 1 to 64"),
         (
@@ -350,6 +353,7 @@ def check_training(
         (2 <= refinement.remembered <= 10_000, "refinement.remembered can be 2 to 10000"),
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
         (config.autoencoder.shrunk_every >= 0, "autoencoder.shrunk_every can be 0 or more"),
+        (0.5 <= config.low_resolution.spread <= 2, "low_resolution.spread can be 0.5 to 2"),
         (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),
         (0 < config.translation.generated < 1, "translation.generated lies between 0 and 1"),
         (config.translation.paired_kimg > 0, "translation.paired_kimg must be above 0"),

@@ -41,6 +41,7 @@ class _Chain(nn.Module):
         self.generator, self.translator = bundle.generator, bundle.translator
         self.register_buffer("style_mean", bundle.style_mean)
         self.register_buffer("level", torch.full((MICRO_BATCH,), bundle.chain.translator.level))
+        self.spread = bundle.chain.generator.spread
         self.style_mean: Tensor
         self.level: Tensor
 
@@ -49,7 +50,8 @@ class _Chain(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Images (N, 3, S, S) and basic images (N, 3, R, R), about −1 … 1."""
         mean = self.style_mean[types]
-        basic = self.generator.synthesise(mean + truncation * (self.generator.map(latent, types) - mean))
+        style = mean + truncation * self.spread * (self.generator.map(latent, types) - mean)
+        basic = self.generator.synthesise(style)
         return self.translator(degrade(basic, self.level, grain), types, self.level, texture), basic
 
 

@@ -27,6 +27,7 @@ TINY = {
     "autoencoder": {"kimg": 0.016, "batch": 4},
     "low_resolution": {"kimg": 0.4, "batch": 4},
     "translation": {"kimg": 0.016, "paired_kimg": 0.008, "batch": 4, "crop": 64},
+    "refinement": {"kimg": 0},
 }
 
 

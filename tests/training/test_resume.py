@@ -29,6 +29,7 @@ SETTINGS = {
     "autoencoder": {"kimg": 0.048, "batch": 4},
     "low_resolution": {"kimg": 0.12, "batch": 4, "penalty_interval": 4, "label_fade_kimg": 0.05},
     "translation": {"kimg": 0.08, "paired_kimg": 0.04, "batch": 4, "crop": 64, "penalty_interval": 4},
+    "refinement": {"kimg": 0.024, "batch": 4, "crop": 64, "compared": 8, "remembered": 3},
 }
 
 
@@ -62,7 +63,7 @@ def wait_for(out: Path, stage: str, images: int, process: BaseProcess, folder: P
 
 
 def outcome(out: Path) -> dict[str, str]:
-    stages = ("autoencoder", "low_resolution", "translation")
+    stages = ("autoencoder", "low_resolution", "translation", "refinement")
     files = [f"{stage}/{kept}.safetensors" for stage in stages for kept in ("last", "best")]
     files += ["bundle/generator.safetensors", "bundle/translator.safetensors"]
     digests = {name: hashlib.sha256(_tensors(out / name)).hexdigest() for name in files}
@@ -93,7 +94,9 @@ def undisturbed(drawn_cells: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return outcome(folder / "run")
 
 
-@pytest.mark.parametrize(("stage", "images"), [("autoencoder", 28), ("low_resolution", 60), ("translation", 44)])
+@pytest.mark.parametrize(
+    ("stage", "images"), [("autoencoder", 28), ("low_resolution", 60), ("translation", 44), ("refinement", 12)]
+)
 def test_killed_and_resumed_equals_undisturbed(undisturbed, drawn_cells, tmp_path, stage, images):
     out = tmp_path / "run"
     process = start(drawn_cells, out, tmp_path)

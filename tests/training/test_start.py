@@ -151,6 +151,7 @@ def test_a_run_from_a_bundle_of_other_types_makes_a_bundle(bundle, drawn_cells, 
     short = [f"--set={stage}.{setting}" for stage in STAGES for setting in ("kimg=0.008", "batch=4")]
     arguments = ["train", str(drawn_cells), "--out", str(out), "--start-from", str(folder), *short]
     arguments += ["--set=translation.paired_kimg=0.004", "--set=translation.crop=64", "--threads", "1"]
+    arguments += ["--set=refinement.kimg=0"]
     arguments += ["--licence", "CC0", "--attribution", "Credit: one.", "--attribution", "Changes: none."]
     assert main(arguments) == 0, capsys.readouterr().err
     made = load_bundle(out / "bundle")
@@ -162,6 +163,23 @@ def test_a_run_from_a_bundle_of_other_types_makes_a_bundle(bundle, drawn_cells, 
     with pytest.raises(SystemExit, match="2"):
         main(arguments[:6])  # the same folder with other settings
     assert "begun with other settings" in capsys.readouterr().err
+
+
+def test_stages_without_images_keep_the_bundles_weights(bundle, drawn_cells, tmp_path, capsys):
+    out, folder = tmp_path / "run", bundle()
+    arguments = ["train", str(drawn_cells), "--out", str(out), "--threads", "1", "--set=refinement.kimg=0.004"]
+    arguments += [f"--set=refinement.{setting}" for setting in ("batch=4", "crop=64", "compared=8", "remembered=2")]
+    arguments += [f"--set={stage}.kimg=0" for stage in STAGES]
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "autoencoder.kimg must be above 0; with --start-from 0 keeps the bundle's weights" in capsys.readouterr().err
+    assert main([*arguments, "--start-from", str(folder)]) == 0, capsys.readouterr().err
+    made, known = load_bundle(out / "bundle"), load_bundle(folder)
+    assert torch.equal(made.generator.start.weight, known.generator.start.weight)
+    assert torch.equal(made.generator.decoder.start.weight, known.generator.decoder.start.weight)
+    assert not torch.equal(made.translator.stem.weight, known.translator.stem.weight)
+    assert made.card["training"]["stages"]["refinement"]["images_seen_at_best"] == 4
+    assert made.card["training"]["stages"]["translation"]["images_seen_at_best"] == 0
 
 
 def test_an_unknown_bundle_is_named_before_anything_is_written(drawn_cells, tmp_path, capsys):

@@ -107,6 +107,7 @@ def work(tmp_path_factory) -> Path:
         "autoencoder": {"kimg": 0.016, "batch": 4},
         "low_resolution": {"kimg": 0.016, "batch": 4},
         "translation": {"kimg": 0.016, "paired_kimg": 0.008, "batch": 4, "crop": 64},
+        "refinement": {"kimg": 0.008, "batch": 4, "crop": 64, "compared": 8, "remembered": 2},
     }
     (elsewhere / "tiny.json").write_text(json.dumps(tiny))
     real, made, train = (draw_set(elsewhere / name, k) for k, name in enumerate(("real", "made <b>here", "train")))

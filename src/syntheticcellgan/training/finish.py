@@ -15,8 +15,8 @@ from torch import nn
 from syntheticcellgan import __version__
 from syntheticcellgan.bundle import verify_bundle
 from syntheticcellgan.bundle_training import training_networks
-from syntheticcellgan.bundle_writing import write_bundle
-from syntheticcellgan.config import to_dict
+from syntheticcellgan.bundle_writing import mean_styles, write_bundle
+from syntheticcellgan.config import ChainConfig, to_dict
 from syntheticcellgan.data.splits import PARTS
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade, shrink
@@ -28,7 +28,7 @@ from syntheticcellgan.training import perceptual, selection
 from syntheticcellgan.training.data_set import Data
 from syntheticcellgan.training.loop import load_best
 from syntheticcellgan.training.randomness import torch_generator
-from syntheticcellgan.training.run_folder import Run, StageName, stage_folder, stages_of
+from syntheticcellgan.training.run_folder import Run, StageName, chain_of_bundle, stage_folder, stages_of
 from syntheticcellgan.training.start import read_record
 
 SHOWN = 8
@@ -69,9 +69,10 @@ def make_bundle(
     }
     modules = {name: modules[name] for name in stages_of(run.training)}  # in order: what learnt last is kept
     progress = {name: load_best(stage_folder(out, name), networks) for name, networks in modules.items()}
-    samples = Image.fromarray(_samples(run, generator, translator))
+    chain = chain_of_bundle(run)
+    samples = Image.fromarray(_samples(chain, run.training.seed, generator, translator))
     card = make_card(run, data, progress, name, licence, read_record(out), attribution)
-    write_bundle(folder, run.chain, generator, translator, card, samples, fingerprints, players)
+    write_bundle(folder, chain, generator, translator, card, samples, fingerprints, players)
     return folder
 
 
@@ -142,14 +143,14 @@ def stage_figures(progress: Mapping[S, Mapping[str, Any]]) -> dict[S, dict[str, 
 
 
 @torch.inference_mode()
-def _samples(run: Run, generator: LowResolutionGenerator, translator: Translator) -> np.ndarray:
+def _samples(chain: ChainConfig, seed: int, generator: LowResolutionGenerator, translator: Translator) -> np.ndarray:
     """One row per type, the first noises in order."""
-    chain = run.chain
-    rows = []
+    rows, means = [], mean_styles(generator, chain).float()
     for t in range(len(chain.cell_types)):
-        chance = torch_generator(run.training.seed, "samples", t)
+        chance = torch_generator(seed, "samples", t)
         types = torch.full((SHOWN,), t)
-        basic = generator(torch.randn(SHOWN, chain.generator.latent_size, generator=chance), types)
+        noise = torch.randn(SHOWN, chain.generator.latent_size, generator=chance)
+        basic = generator.synthesise(torch.lerp(means[types], generator.map(noise, types), chain.generator.spread))
         level = torch.full((SHOWN,), chain.translator.level)
         basic = degrade(basic, level, torch.randn(basic.shape, generator=chance))
         noise = torch.randn(SHOWN, chain.translator.noise_channels, *basic.shape[2:], generator=chance)

@@ -22,6 +22,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from syntheticcellgan.bundle_writing import mean_styles
 from syntheticcellgan.config import ChainConfig, RefinementTraining
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.degradation import degrade, nearness, shrink
@@ -69,6 +70,7 @@ class RefinementStage:
         self.samples_every = max(self.total_images // 8, self.batch)
         self.blind = chain.generator.mode == "basic"
         self.generator = channels_last(generator).eval().requires_grad_(False)
+        self.style_mean: Tensor = fabric.to_device(mean_styles(generator, chain).float())
         self.features, self.perceptual = channels_last(SetFeatures()), channels_last(Perceptual())
         for fixed in (self.generator, self.features, self.perceptual):
             fabric.to_device(fixed)
@@ -140,7 +142,9 @@ class RefinementStage:
     def _made(self, translator: nn.Module, types: Tensor, chance: Chance) -> tuple[Tensor, Tensor]:
         """Whole cells of these types as generation makes them: basic (N, 3, R, R) and finished (N, 3, S, S)."""
         with torch.no_grad():
-            basic = self.generator(self._noise((len(types), self.chain.generator.latent_size), chance), types)
+            style = self.generator.map(self._noise((len(types), self.chain.generator.latent_size), chance), types)
+            style = torch.lerp(self.style_mean[types], style, self.chain.generator.spread)  # as `Bundle.styles`
+            basic = self.generator.synthesise(style)
             level = basic.new_full((len(types),), self.chain.translator.level)
             degraded = degrade(basic, level, self._noise(basic.shape, chance))
         noise = self._noise((len(types), self.chain.translator.noise_channels, *basic.shape[2:]), chance)

@@ -30,7 +30,15 @@ from syntheticcellgan.training.loop import Report, Stage, images_seen, keep_star
 from syntheticcellgan.training.low_resolution import LowResolutionStage
 from syntheticcellgan.training.processes import AveragedGradients, leave_together, share
 from syntheticcellgan.training.refinement import RefinementStage
-from syntheticcellgan.training.run_folder import Run, StageName, images_in_all, read_run, stage_folder, stages_of
+from syntheticcellgan.training.run_folder import (
+    Run,
+    StageName,
+    chain_of_bundle,
+    images_in_all,
+    read_run,
+    stage_folder,
+    stages_of,
+)
 from syntheticcellgan.training.start import RECORD, Start, keep_record
 from syntheticcellgan.training.translation import TranslationStage
 
@@ -161,7 +169,7 @@ def _new_stage(
 def _refinement_stage(
     fabric: Fabric, run: Run, feed: Callable[[str, int], Feed], out: Path, timing: bool
 ) -> RefinementStage:
-    chain = run.chain
+    chain = chain_of_bundle(run)
     generator, translator = LowResolutionGenerator(chain), Translator(chain)
     if finished(run, out, ("low-resolution", "translation")):
         load_best(stage_folder(out, "low-resolution"), {"average": generator})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +57,12 @@ def images_in_all(training: TrainingConfig, name: StageName) -> int:
 def stages_of(training: TrainingConfig) -> tuple[StageName, ...]:
     """The stages of a run in order; the last one can be left out."""
     return STAGES if images_in_all(training, "refinement") else STAGES[:-1]
+
+
+def chain_of_bundle(run: Run) -> ChainConfig:
+    """The chain as the bundle will know it: with the spread that the finished generator is given."""
+    generator = replace(run.chain.generator, spread=run.training.low_resolution.spread)
+    return replace(run.chain, generator=generator)
 
 
 def stage_folder(out: Path, name: StageName) -> Path:

@@ -102,8 +102,8 @@ class Start:
 
 
 def same_latents(theirs: GeneratorConfig, ours: GeneratorConfig) -> bool:
-    """Whether generator, critic and encoder of one are of the shapes of the other's; the mode and the decoder may differ."""
-    return replace(theirs, mode=ours.mode, decoder=ours.decoder) == ours
+    """Whether generator, critic and encoder of one are of the shapes of the other's; mode, decoder and spread may differ."""
+    return replace(theirs, mode=ours.mode, decoder=ours.decoder, spread=ours.spread) == ours
 
 
 def keep_record(name_or_path: str, out: Path) -> None:
