@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,8 @@ def test_the_card_can_be_completed_and_the_checksums_follow(bundle):
     before = load_bundle(bundle).id
     rewrite_card(bundle, read_card(bundle) | {"limits": ["one laboratory"]})
     assert "one laboratory" in (bundle / "card.md").read_text()
-    assert load_bundle(bundle).id != before
+    verify_bundle(bundle)
+    assert load_bundle(bundle).id == before, "its cells are the same"
 
 
 def test_a_wrong_checksum_names_the_file(bundle):
@@ -427,3 +429,14 @@ def test_the_commands_show_verify_and_export(bundle, tmp_path, capsys):
 def test_a_copied_bundle_keeps_its_id(bundle, tmp_path):
     shutil.copytree(bundle, tmp_path / "copy")
     assert load_bundle(tmp_path / "copy").id == load_bundle(bundle).id
+
+
+def test_other_weights_or_settings_are_another_bundle(bundle, tmp_path):
+    for name, chain, seed in (
+        ("weights", CHAIN, 1),
+        ("settings", replace(CHAIN, translator=replace(CHAIN.translator, level=0.1)), 0),
+    ):
+        networks = LowResolutionGenerator(chain, seed), Translator(chain)
+        write_bundle(tmp_path / name, chain, *networks, {"name": "tiny"}, Image.new("RGB", (8, 8)))
+    folders = [bundle, tmp_path / "weights", tmp_path / "settings"]
+    assert len({load_bundle(folder).id for folder in folders}) == 3

@@ -7,7 +7,6 @@ kind compared with the configuration before a network is allocated (`bundle_tens
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zipfile
@@ -22,7 +21,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from syntheticcellgan.bundle_attributes import RECORD, WEIGHTS, Attributes, read_attributes
-from syntheticcellgan.bundle_files import LARGEST, SUMS, read_files, take_back
+from syntheticcellgan.bundle_files import LARGEST, id_of, read_files, take_back
 from syntheticcellgan.bundle_tensors import Unfilled, read_tensors
 from syntheticcellgan.bundle_training import read_training
 from syntheticcellgan.card import render_card
@@ -44,7 +43,7 @@ class Bundle:
     """A loaded bundle; networks in evaluation mode, float32. style_mean: (types, style_size), for truncation."""
 
     path: Path
-    id: str  # first 16 hexadecimal digits of the SHA-256 of SHA256SUMS: which bundle made an image
+    id: str  # which bundle made an image: `bundle_files.id_of`
     chain: ChainConfig
     card: dict[str, Any]
     generator: LowResolutionGenerator
@@ -119,7 +118,7 @@ def _loaded(files: Mapping[str, bytes], path: Path) -> Bundle:
     others = read_tensors(files[name], _shapes(translator), path, name)
     return Bundle(
         path,
-        hashlib.sha256(files[SUMS]).hexdigest()[:16],
+        id_of(files),
         chain,
         card,
         _filled(generator, tensors),

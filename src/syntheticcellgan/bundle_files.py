@@ -15,6 +15,14 @@ from syntheticcellgan.files import check_packing, unpacking
 SUMS = "SHA256SUMS"
 REQUIRED = ("config.json", "generator.safetensors", "translator.safetensors", "card.json", "card.md", SUMS)
 OPTIONAL = ("samples.png", "fingerprints.npz", "training.safetensors", "attributes.json", "attributes.safetensors")
+DRAWING = (
+    "config.json",
+    "generator.safetensors",
+    "translator.safetensors",
+    "attributes.json",
+    "attributes.safetensors",
+)
+"""What decides how its cells look, wanted features among them."""
 LIMITS = {"config.json": 2**20, "attributes.json": 2**22, "card.json": 2**20, "card.md": 2**20, SUMS: 2**16}
 """Bytes; every other file may have `LARGEST`."""
 LARGEST = 2**30
@@ -70,6 +78,15 @@ def sums_of(files: Mapping[str, bytes]) -> bytes:
     """The content of SHA256SUMS for these files."""
     lines = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())]
     return "".join(lines).encode()
+
+
+def id_of(files: Mapping[str, bytes]) -> str:
+    """16 hexadecimal digits that are the same as long as a type and a seed give the same image: a hash of the checksums of
+    what decides that. A card that is completed or corrected, or training networks that are left out, change nothing.
+    """
+    lines = files[SUMS].decode("utf-8", "replace").splitlines()
+    decisive = sorted(line for line in lines if line.partition("  ")[2] in DRAWING)
+    return hashlib.sha256("\n".join(decisive).encode()).hexdigest()[:16]
 
 
 def write_zip(files: Mapping[str, bytes], path: Path) -> None:
