@@ -353,6 +353,7 @@ def check_training(
         (2 <= refinement.remembered <= 10_000, "refinement.remembered can be 2 to 10000"),
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
         (config.autoencoder.shrunk_every >= 0, "autoencoder.shrunk_every can be 0 or more"),
+        (chain.generator.spread == 1, "generator.spread is not for training; set low_resolution.spread"),
         (0.5 <= config.low_resolution.spread <= 2, "low_resolution.spread can be 0.5 to 2"),
         (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),
         (0 < config.translation.generated < 1, "translation.generated lies between 0 and 1"),

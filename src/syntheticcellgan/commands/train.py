@@ -181,6 +181,7 @@ def _run_settings(
         from syntheticcellgan.bundle import load_bundle
 
         known = to_dict(load_bundle(start).chain)
+        del known["generator"]["spread"]  # the run's own, low_resolution.spread, will be the bundle's
         networks = {key: known[key] | networks.get(key, {}) for key in ("generator", "translator")}
         decoder = {"decoder": networks["generator"]["decoder"]}
         if networks["generator"] == known["generator"] | decoder:  # latents are the same, so it knows the types already
