@@ -67,6 +67,7 @@ RECIPES: dict[str, tuple[StageName, dict[str, Any]]] = {
     "translator: no score of features": ("translation", {"translation.perceptual_weight": 0.0}),
     "translator: wgan-gp": ("translation", {"translation.objective": "wgan-gp"}),
 }
+OF_AUTOENCODER = ("width", "latent_channels", "decoder")
 FINE = (32, 112)  # radii of the spectrum that a basic cell does not hold, of 128
 
 
@@ -119,7 +120,9 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     networks = {key: tree.pop(key) for key in ("generator", "translator") if key in tree}
     training = from_dict(TrainingConfig, tree)
     slug = "".join(c if c.isalnum() else "-" for c in name)
-    base = arguments.work / "base"  # the data's parts, the cache, and the autoencoder that the later stages share
+    # The data's parts, the cache, and the autoencoder that the later stages share, where their networks fit it.
+    own = {key: value for key, value in networks.get("generator", {}).items() if key in OF_AUTOENCODER}
+    base = arguments.work / "-".join(["base", *(f"{key}-{value}" for key, value in own.items())])
     data = prepare_data(arguments.data, training, base)
     base.mkdir(parents=True, exist_ok=True)
     data.keep(base)
