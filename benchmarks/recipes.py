@@ -142,14 +142,14 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     grid = RESULTS / "recipes" / f"{slug}.png"
     grid.parent.mkdir(parents=True, exist_ok=True)
     stage.sample_grid(grid)
-    _reduce(grid)
+    small = _reduced(grid)
     return {
         "stage": kind,
         "settings": settings,
         "cpu_minutes": arguments.minutes,
         "images_seen": images,
         **judge(kind, stage, len(types)),
-        "grid": str(grid.relative_to(RESULTS)),
+        "grid": str(small.relative_to(RESULTS)),
     }
 
 
@@ -189,15 +189,17 @@ def detail_error(made: Tensor, real: Tensor) -> float:
     return float(np.abs(np.log(spectra[0] / spectra[1])).mean())
 
 
-def _reduce(path: Path) -> None:
-    """A third of the side and 128 colours: the pictures are for a glance."""
+def _reduced(path: Path) -> Path:
+    """A JPEG in the picture's place, of a third of the side where it is large: the pictures are for a glance."""
     from PIL import Image
 
     with Image.open(path) as picture:
         small = picture.convert("RGB")
     if small.width > 1600:
         small = small.resize((small.width // 3, small.height // 3), Image.Resampling.LANCZOS)
-    small.quantize(128).save(path, optimize=True)
+    path.unlink()
+    small.save(path.with_suffix(".jpg"), quality=80, optimize=True)
+    return path.with_suffix(".jpg")
 
 
 def render(table: Mapping[str, Any]) -> str:
