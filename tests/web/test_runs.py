@@ -31,7 +31,7 @@ def test_a_run_of_the_command_line_is_shown(runs_site):
     ):
         assert wanted in page.text, wanted
     grids = re.findall(r'(?:src|href)="(/runs/my%20run/grid/[^"]+)"', page.text)
-    assert len(grids) == 6
+    assert len(grids) == 8  # four stages, each as PNG and as JPEG
     for address in grids[:2]:
         assert runs_site.organiser.get(address).headers["content-type"] in ("image/png", "image/jpeg")
 
