@@ -30,7 +30,7 @@ from syntheticcellgan.config import ChainConfig, check_chain, from_dict
 from syntheticcellgan.cores import one_thread
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.blocks import channels_last
-from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.generator import LowResolutionGenerator, from_mean
 from syntheticcellgan.networks.translator import Translator
 
 FORMAT = 1
@@ -63,7 +63,7 @@ class Bundle:
         `truncation` is below 1 (Karras et al. 2019, appendix B), after they were spread as the configuration says.
         """
         style, mean = self.generator.map(noise, types), self.style_mean[types]
-        return mean + truncation * self.chain.generator.spread * (style - mean)
+        return from_mean(style, mean, truncation * self.chain.generator.spread)
 
 
 def shipped_bundles() -> dict[str, Path]:

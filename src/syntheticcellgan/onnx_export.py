@@ -25,6 +25,7 @@ from syntheticcellgan import onnx_runner
 from syntheticcellgan.bundle import Bundle
 from syntheticcellgan.errors import InputError, ScgError
 from syntheticcellgan.networks.degradation import degrade
+from syntheticcellgan.networks.generator import from_mean
 from syntheticcellgan.pipeline import MICRO_BATCH, SyntheticCellGAN
 
 OPSET = 18
@@ -49,8 +50,7 @@ class _Chain(nn.Module):
         self, latent: Tensor, types: Tensor, truncation: Tensor, grain: Tensor, texture: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Images (N, 3, S, S) and basic images (N, 3, R, R), about −1 … 1."""
-        mean = self.style_mean[types]
-        style = mean + truncation * self.spread * (self.generator.map(latent, types) - mean)
+        style = from_mean(self.generator.map(latent, types), self.style_mean[types], truncation * self.spread)
         basic = self.generator.synthesise(style)
         return self.translator(degrade(basic, self.level, grain), types, self.level, texture), basic
 

@@ -198,7 +198,9 @@ def _run_settings(
     if kept:
         return replace(run, training=kept.training), prepared, None
     guess = runs.estimate(run, prepared)
-    return replace(run, training=_for_hours(run.training, guess, given["hours"])), prepared, guess
+    # Of too few hours a stage would get no image, and nothing would have been learnt.
+    shared_out = check_training(_for_hours(run.training, guess, given["hours"]), chain, "--hours", start)
+    return replace(run, training=shared_out), prepared, guess
 
 
 def _read_data(data: Path, training: TrainingConfig, out: Path) -> Data:

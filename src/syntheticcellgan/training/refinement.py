@@ -26,7 +26,7 @@ from syntheticcellgan.bundle_writing import mean_styles
 from syntheticcellgan.config import ChainConfig, RefinementTraining
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.degradation import degrade, nearness, shrink
-from syntheticcellgan.networks.generator import LowResolutionGenerator
+from syntheticcellgan.networks.generator import LowResolutionGenerator, from_mean
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.energy import FeatureBank
@@ -143,7 +143,7 @@ class RefinementStage:
         """Whole cells of these types as generation makes them: basic (N, 3, R, R) and finished (N, 3, S, S)."""
         with torch.no_grad():
             style = self.generator.map(self._noise((len(types), self.chain.generator.latent_size), chance), types)
-            style = torch.lerp(self.style_mean[types], style, self.chain.generator.spread)  # as `Bundle.styles`
+            style = from_mean(style, self.style_mean[types], self.chain.generator.spread)  # as `Bundle.styles`
             basic = self.generator.synthesise(style)
             level = basic.new_full((len(types),), self.chain.translator.level)
             degraded = degrade(basic, level, self._noise(basic.shape, chance))

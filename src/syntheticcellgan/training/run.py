@@ -91,6 +91,8 @@ def train(
                 pass
     fabric = make_fabric(run.hardware, devices, nodes)
     for name in stages:
+        if finished(run, out, (name,)):  # not even built: that may take a minute
+            continue
         with lock(out / f"{name}.lock") if fabric.is_global_zero else contextlib.nullcontext():
             with fabric.rank_zero_first():  # the first one fills the cache
                 stage, stop = build_stage(name, fabric, run, data, out)

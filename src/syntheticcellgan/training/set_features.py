@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from syntheticcellgan.training.perceptual import fused_network
+from syntheticcellgan.training.perceptual import EarlyLayers
 
 TAPS = (0, 2, 4, 7)
-"""Blocks whose output is pooled: positions 2, 4, 8 and 16 pixels apart. Deeper ones came nearer than any other network's did."""
+"""Blocks whose output is pooled: positions 2, 4, 8 and 16 pixels apart. Deeper ones can be pleased by what no
+other network sees (docs/explanation/design.md)."""
 
 SPREAD = 0.45  # of half the side: standard deviation of the weight around the middle, where the cell lies
 FLOOR = 0.02  # of a depth's mean deviation: numbers that hardly differ between cells shall not decide
 
 
-class SetFeatures(nn.Module):
+class SetFeatures(EarlyLayers):
     """Means and standard deviations of each channel at four depths, apart for the cell and for its surroundings."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.stem, blocks = fused_network()
-        self.blocks = nn.ModuleList(blocks[: TAPS[-1] + 1])
-        self.eval().requires_grad_(False)
-
-    def train(self, mode: bool = True) -> SetFeatures:
-        """Stays in evaluation mode: its statistics are fixed."""
-        return super().train(False)
+        super().__init__(TAPS)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W), −1 … 1 → for each depth (N, 4 · channels) float32."""
-        x = self.stem(images.contiguous(memory_format=torch.channels_last))
-        pooled = []
-        for i, block in enumerate(self.blocks):
-            x = block(x)
-            if i in TAPS:
-                pooled.append(_pooled(x.float()))
-        return pooled
+        return [_pooled(x.float()) for x in self.tapped(images.contiguous(memory_format=torch.channels_last))]
 
 
 def _pooled(features: Tensor) -> Tensor:
