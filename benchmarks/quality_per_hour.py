@@ -28,8 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rivals import OURS, STAGES, in_precision, rivals
-from syntheticcellgan.commands.train import _for_hours
-from syntheticcellgan.config import ChainConfig, TrainingConfig
+from syntheticcellgan.config import ChainConfig, TrainingConfig, lengthened
 from syntheticcellgan.data.images import read_image, resize_square
 from syntheticcellgan.evaluation.cell_sets import choose
 from syntheticcellgan.evaluation.diversity import diversity
@@ -111,8 +110,8 @@ def shared_out(run: runs.Run, data: FolderData, seconds: float) -> tuple[Trainin
             speeds[name] = 4 * stage.batch / (time.process_time() - began)
     needs = {name: runs.images_in_all(run.training, name) / speed for name, speed in speeds.items()}  # type: ignore[arg-type]
     whole = sum(needs.values())
-    guess = runs.Estimate(speeds, 1.2 * whole, 0)  # type: ignore[arg-type]
-    return _for_hours(run.training, guess, seconds / 3600), {name: need / whole for name, need in needs.items()}
+    factor = seconds / (1.2 * whole)  # a fifth for penalties, grids and scores, as `runs.estimate`
+    return lengthened(run.training, factor), {name: need / whole for name, need in needs.items()}
 
 
 def ours(task: Task) -> tuple[dict[str, Images], dict[str, Any]]:

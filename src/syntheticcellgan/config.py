@@ -14,6 +14,8 @@ Mode = Literal["typed", "basic"]
 ObjectiveName = Literal["relativistic", "wgan-gp"]
 DecoderName = Literal["bilinear", "subpixel"]
 
+T = TypeVar("T")  # any dataclass of settings
+
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -181,16 +183,21 @@ class NormaliserTraining:
     ema_kimg: float = 10.0
 
 
-def scaled(settings: Adaptation, effort: float) -> Adaptation:
-    """The same, `effort` times as long."""
-    game, translation = settings.game, settings.translation
-    return dataclasses.replace(
-        settings,
-        game=dataclasses.replace(game, kimg=game.kimg * effort),
-        translation=dataclasses.replace(
-            translation, kimg=translation.kimg * effort, paired_kimg=translation.paired_kimg * effort
-        ),
-    )
+LENGTHS = ("kimg", "paired_kimg")
+
+
+def lengthened(settings: T, factor: float) -> T:
+    """The same settings, every stage `factor` times as long, to a whole image; `settings` is any dataclass of this module."""
+    table: Any = settings
+    changed: dict[str, Any] = {}
+    for name in (setting.name for setting in dataclasses.fields(table)):
+        value = getattr(table, name)
+        if dataclasses.is_dataclass(value):
+            changed[name] = lengthened(value, factor)
+        elif name in LENGTHS:
+            changed[name] = round(value * factor, 3)
+    longer: T = dataclasses.replace(table, **changed)
+    return longer
 
 
 @dataclass(frozen=True)
@@ -213,9 +220,6 @@ class ChainConfig:
         """Of the noise that a cell is made of, in the order of drawing: latent, grain of the basic image, texture."""
         side = self.generator.resolution
         return (self.generator.latent_size,), (3, side, side), (self.translator.noise_channels, side, side)
-
-
-T = TypeVar("T")
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def adapt(
     stay as they are, image for image. The new bundle is OUT/bundle.
     """
     from syntheticcellgan.adaptation.run import adapt as learn
-    from syntheticcellgan.config import Adaptation, scaled
+    from syntheticcellgan.config import Adaptation, lengthened
     from syntheticcellgan.training.hardware import use_threads
 
     use_threads(threads)
@@ -54,7 +54,7 @@ def adapt(
             data,
             cell_type,
             out,
-            scaled(Adaptation(seed=seed), effort),
+            lengthened(Adaptation(seed=seed), effort),
             name=name,
             licence=licence,
             report=bars.report,

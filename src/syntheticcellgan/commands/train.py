@@ -144,7 +144,15 @@ def _run_settings(
     """
     from dataclasses import replace
 
-    from syntheticcellgan.config import ChainConfig, TrainingConfig, check_chain, check_training, from_dict, to_dict
+    from syntheticcellgan.config import (
+        ChainConfig,
+        TrainingConfig,
+        check_chain,
+        check_training,
+        from_dict,
+        lengthened,
+        to_dict,
+    )
     from syntheticcellgan.training import run as runs
 
     given = {key: value for key, value in options.items() if value not in (None, ())}
@@ -199,8 +207,8 @@ def _run_settings(
         return replace(run, training=kept.training), prepared, None
     guess = runs.estimate(run, prepared)
     # Of too few hours a stage would get no image, and nothing would have been learnt.
-    shared_out = check_training(_for_hours(run.training, guess, given["hours"]), chain, "--hours", start)
-    return replace(run, training=shared_out), prepared, guess
+    shared_out = lengthened(training, given["hours"] * 3600 / guess.seconds)
+    return replace(run, training=check_training(shared_out, chain, "--hours", start)), prepared, guess
 
 
 def _read_data(data: Path, training: TrainingConfig, out: Path) -> Data:
@@ -250,21 +258,6 @@ def _attributes(data: Data, folder: Path) -> None:
     add_attributes(folder, fitted.attributes)
     names = ", ".join(fitted.attributes.names())
     click.echo(f"Cells can be chosen by {names} (scg generate --with NAME=VALUE).")
-
-
-def _for_hours(training: TrainingConfig, guess: Estimate, hours: float) -> TrainingConfig:
-    """The training whose length this machine covers in `hours`."""
-    from dataclasses import replace
-
-    factor = hours * 3600 / guess.seconds
-    low, high, refinement = training.low_resolution, training.translation, training.refinement
-    return replace(
-        training,
-        autoencoder=replace(training.autoencoder, kimg=round(training.autoencoder.kimg * factor, 1)),
-        low_resolution=replace(low, kimg=round(low.kimg * factor, 1)),
-        translation=replace(high, kimg=round(high.kimg * factor, 1), paired_kimg=round(high.paired_kimg * factor, 1)),
-        refinement=replace(refinement, kimg=round(refinement.kimg * factor, 1)),
-    )
 
 
 def _put(tree: dict[str, Any], key: str, value: Any) -> None:

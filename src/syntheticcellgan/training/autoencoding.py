@@ -26,16 +26,16 @@ from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
-from syntheticcellgan.training.loop import set_rate
+from syntheticcellgan.training.learning import LearningStage
 from syntheticcellgan.training.objectives import Relativistic
 from syntheticcellgan.training.perceptual import Perceptual
-from syntheticcellgan.training.randomness import Chance, Process
+from syntheticcellgan.training.randomness import Chance
 
 SHOWN = 6
 SPREAD = 0.23  # of the side: standard deviation of the weight around the middle
 
 
-class AutoencoderStage:
+class AutoencoderStage(LearningStage[AutoencoderTraining]):
     """Implements `loop.Stage`."""
 
     name = "autoencoder"
@@ -44,12 +44,7 @@ class AutoencoderStage:
     def __init__(
         self, fabric: Fabric, chain: ChainConfig, training: AutoencoderTraining, seed: int, feed: Feed, held_out: Feed
     ) -> None:
-        self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
-        self.feed, self.held_out = feed, held_out
-        self.process = Process(fabric.global_rank, fabric.world_size)
-        self.batch = training.batch
-        self.total_images = int(training.kimg * 1000)
-        self.samples_every = max(self.total_images // 8, self.batch)
+        super().__init__(fabric, chain, training, seed, feed, held_out)
         network = channels_last(Autoencoder(chain, seed + 4))
         critic = channels_last(PatchCritic(chain, seed + 6))
         self.objective = Relativistic(training.penalty)
@@ -67,14 +62,11 @@ class AutoencoderStage:
             "critic": self.critic.optimizer.optimizer,
         }
 
-    def set_learning_rate(self, progress: float) -> float:
-        return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
-
     def step(self, index: int) -> dict[str, float]:
         t = self.training
-        chance = Chance(self.seed, self.name, index, process=self.process)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
-        noise = self._noise(len(real), chance)
+        chance = self._chance(index)
+        real, types = self._batch(index, self.batch)
+        noise = self._latent_noise(len(real), chance)
         side = self._shrunken_side(index)
         made = self.network(real, noise, side)
         if side is not None:
@@ -111,18 +103,16 @@ class AutoencoderStage:
         full = self.chain.generator.resolution // FOLD
         return full // 2 + index // every % (full - full // 2)
 
-    def _noise(self, count: int, chance: Chance) -> Tensor:
+    def _latent_noise(self, count: int, chance: Chance) -> Tensor:
         side = self.chain.generator.resolution // FOLD
-        noise = chance.normal(count, self.chain.generator.latent_channels, side, side)
-        on_device: Tensor = self.fabric.to_device(self.training.noise * noise)
-        return on_device
+        return self.training.noise * self._noise((count, self.chain.generator.latent_channels, side, side), chance)
 
     @torch.no_grad()
     def sample_grid(self, path: Path) -> None:
         rows = []
         for t in range(len(self.chain.cell_types)):
             real = self.held_out.first(t, SHOWN)
-            noise = self._noise(len(real), Chance(self.seed, "samples", t))
+            noise = self._latent_noise(len(real), Chance(self.seed, "samples", t))
             rows.append((self.ema.module(self.fabric.to_device(real), noise).cpu(), real))
         save_grid(rows, path)
 
@@ -133,7 +123,7 @@ class AutoencoderStage:
         for t in range(len(self.chain.cell_types)):
             for real in self.held_out.first(t).split(32):
                 real = self.fabric.to_device(real)
-                made = self.ema.module(real, self._noise(len(real), Chance(self.seed, "held-out", t)))
+                made = self.ema.module(real, self._latent_noise(len(real), Chance(self.seed, "held-out", t)))
                 errors.append(self._distance(made, real).item())
         return sum(errors) / len(errors) if errors else float("nan")
 

@@ -20,19 +20,20 @@ from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
-from syntheticcellgan.training.loop import set_rate
+from syntheticcellgan.training.learning import LearningStage
 from syntheticcellgan.training.objectives import get_objective
-from syntheticcellgan.training.randomness import Chance, Process
+from syntheticcellgan.training.randomness import Chance
 from syntheticcellgan.training.selection import HeldOutScore
 
 SCORED = 32  # synthetic images per type for the held-out score
 SHOWN, REAL_SHOWN = 12, 4
 
 
-class LowResolutionStage:
+class LowResolutionStage(LearningStage[LowResolutionTraining]):
     """Implements `loop.Stage`."""
 
     name = "low-resolution"
+    looks = 16
     scoring = "generated cells against the autoencoder's copies of held-out ones"
 
     def __init__(
@@ -45,12 +46,7 @@ class LowResolutionStage:
         held_out: Feed,
         autoencoder: Autoencoder,
     ) -> None:
-        self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
-        self.feed, self.held_out = feed, held_out
-        self.process = Process(fabric.global_rank, fabric.world_size)
-        self.batch = training.batch
-        self.total_images = int(training.kimg * 1000)
-        self.samples_every = max(self.total_images // 16, self.batch)
+        super().__init__(fabric, chain, training, seed, feed, held_out)
         self.objective = get_objective(training.objective, training.penalty)
         generator = channels_last(LowResolutionGenerator(chain, seed))
         generator.decoder.load_state_dict(autoencoder.decoder.state_dict())
@@ -71,17 +67,14 @@ class LowResolutionStage:
         }
         self._score: HeldOutScore | None = None
 
-    def set_learning_rate(self, progress: float) -> float:
-        return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
-
     def step(self, index: int) -> dict[str, float]:
-        chance = Chance(self.seed, self.name, index, process=self.process)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process))
+        chance = self._chance(index)
+        real, types = self._batch(index, self.batch)
         fade = self.training.label_fade_kimg * 1000
         strength = min(index * self.batch / fade, 1.0) if fade else 1.0
 
         # The critic moves at every step, the generator at every `critic_steps`-th (n_critic of Gulrajani et al.).
-        noise = self.fabric.to_device(chance.normal(self.batch, self.chain.generator.latent_size))
+        noise = self._noise((self.batch, self.chain.generator.latent_size), chance)
         generator_moves = (index + 1) % self.objective.critic_steps == 0
         with torch.no_grad():
             shown = self._veiled(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
@@ -104,14 +97,13 @@ class LowResolutionStage:
         to forgive; it smooths both players' distributions.
         """
         latent = shift_and_hide(latent, self.training.augmentation, chance)
-        noise = self.fabric.to_device(chance.normal(*latent.shape))
-        return latent + self.training.noise * noise
+        return latent + self.training.noise * self._noise(latent.shape, chance)
 
     @torch.no_grad()
     def samples(self, cell_type: int, count: int) -> Tensor:
         """The averaged generator's images of fixed noise: (count, 3, R, R) on the CPU."""
         chance = Chance(self.seed, "samples", cell_type)
-        noise = self.fabric.to_device(chance.normal(count, self.chain.generator.latent_size))
+        noise = self._noise((count, self.chain.generator.latent_size), chance)
         types = self.fabric.to_device(torch.full((count,), cell_type))
         return self.ema.module(noise, types).cpu()
 

@@ -32,9 +32,9 @@ from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.energy import FeatureBank
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
-from syntheticcellgan.training.loop import set_rate
+from syntheticcellgan.training.learning import LearningStage
 from syntheticcellgan.training.perceptual import Perceptual
-from syntheticcellgan.training.randomness import Chance, Process
+from syntheticcellgan.training.randomness import Chance
 from syntheticcellgan.training.selection import HeldOutScore
 from syntheticcellgan.training.set_features import SetFeatures, scales
 from syntheticcellgan.training.texture import energy_score
@@ -45,7 +45,7 @@ SHOWN, REAL_SHOWN = 6, 2
 TOGETHER = 8  # images that go through the networks at once where nothing is learnt
 
 
-class RefinementStage:
+class RefinementStage(LearningStage[RefinementTraining]):
     """Implements `loop.Stage`. `generator` and `translator` are those of the finished stages; the translator learns on."""
 
     name = "refinement"
@@ -62,12 +62,7 @@ class RefinementStage:
         generator: LowResolutionGenerator,
         translator: Translator,
     ) -> None:
-        self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
-        self.feed, self.held_out = feed, held_out
-        self.process = Process(fabric.global_rank, fabric.world_size)
-        self.batch = training.batch
-        self.total_images = int(training.kimg * 1000)
-        self.samples_every = max(self.total_images // 8, self.batch)
+        super().__init__(fabric, chain, training, seed, feed, held_out)
         self.blind = chain.generator.mode == "basic"
         self.generator = channels_last(generator).eval().requires_grad_(False)
         self.style_mean: Tensor = fabric.to_device(mean_styles(generator, chain).float())
@@ -88,14 +83,11 @@ class RefinementStage:
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {"translator": self.optimizer.optimizer}
         self._score: HeldOutScore | None = None
 
-    def set_learning_rate(self, progress: float) -> float:
-        return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
-
     def step(self, index: int) -> dict[str, float]:
         t = self.training
         if not self.bank.full():
             self._fill_bank()
-        chance = Chance(self.seed, self.name, index, process=self.process)
+        chance = self._chance(index)
         first = index * self.batch * self.process.count
         places = torch.arange(first, first + self.batch * self.process.count)[self.process.of(self.batch)]
         types = self.fabric.to_device(places % len(self.chain.cell_types))
@@ -119,7 +111,7 @@ class RefinementStage:
         t = self.training
         count = max(self.batch // 2, 1)
         crop = min(t.crop, self.chain.output_size)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, count, self.process, crop))
+        real, types = self._batch(index, count, crop)
         # Half at the level of generation, half at any.
         level = chance.uniform(count).square()
         level[::2] = self.chain.translator.level
@@ -158,10 +150,6 @@ class RefinementStage:
         with self.fabric.autocast():
             features: list[Tensor] = self.features(images)
         return features
-
-    def _noise(self, shape: tuple[int, ...] | torch.Size, chance: Chance) -> Tensor:
-        noise: Tensor = self.fabric.to_device(chance.normal(*shape))
-        return noise
 
     @torch.no_grad()
     def _new_bank(self) -> FeatureBank:

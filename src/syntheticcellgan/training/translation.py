@@ -30,10 +30,10 @@ from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.grids import save_grid
-from syntheticcellgan.training.loop import set_rate
+from syntheticcellgan.training.learning import LearningStage
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.perceptual import Perceptual
-from syntheticcellgan.training.randomness import Chance, Process
+from syntheticcellgan.training.randomness import Chance
 from syntheticcellgan.training.selection import HeldOutScore
 from syntheticcellgan.training.texture import energy_score
 
@@ -42,10 +42,11 @@ SHOWN = 4
 LATENT_NOISE = 0.1  # on latents of root mean square 1: about what generated latents are off
 
 
-class TranslationStage:
+class TranslationStage(LearningStage[TranslationTraining]):
     """Implements `loop.Stage`. `low_resolution` is the trained generator; None while only phase one is run."""
 
     name = "translation"
+    looks = 16
 
     def __init__(
         self,
@@ -58,16 +59,11 @@ class TranslationStage:
         autoencoder: Autoencoder,
         low_resolution: nn.Module | None,
     ) -> None:
-        self.fabric, self.chain, self.training, self.seed = fabric, chain, training, seed
-        self.feed, self.held_out = feed, held_out
-        self.process = Process(fabric.global_rank, fabric.world_size)
+        super().__init__(fabric, chain, training, seed, feed, held_out)
         self.autoencoder = channels_last(autoencoder).eval().requires_grad_(False)
         fabric.to_device(self.autoencoder)
         self.low_resolution = low_resolution
         self.scoring = "generated cells" if low_resolution is not None else "copies of held-out cells"
-        self.batch = training.batch
-        self.total_images = int(training.kimg * 1000)
-        self.samples_every = max(self.total_images // 16, self.batch)
         self.scale = chain.translator.scale
         self.blind = chain.generator.mode == "basic"
         self.objective = get_objective(training.objective, training.penalty)
@@ -93,14 +89,11 @@ class TranslationStage:
         """Images of phase one."""
         return min(int(self.training.paired_kimg * 1000), self.total_images)
 
-    def set_learning_rate(self, progress: float) -> float:
-        return set_rate(self.optimizers, self.training.learning_rate, progress, self.training.decay_from)
-
     def step(self, index: int) -> dict[str, float]:
         t = self.training
-        chance = Chance(self.seed, self.name, index, process=self.process)
+        chance = self._chance(index)
         crop = min(t.crop, self.chain.output_size)
-        real, types = map(self.fabric.to_device, self.feed.batch(self.name, index, self.batch, self.process, crop))
+        real, types = self._batch(index, self.batch, crop)
         phase_one = index * self.batch < self.paired_images
         paired = self.batch if phase_one else self.batch - max(round(t.generated * self.batch), 1)
         basic, level = self._basic(real, types, paired, chance)
@@ -162,10 +155,6 @@ class TranslationStage:
         """Where the veil lies: of a reach by chance, so that its size says little about the cell's."""
         reach = self.fabric.to_device(chance.uniform(len(degraded)))
         return nearness(degraded, REACH[0] + (REACH[1] - REACH[0]) * reach)
-
-    def _noise(self, shape: tuple[int, ...] | torch.Size, chance: Chance) -> Tensor:
-        noise: Tensor = self.fabric.to_device(chance.normal(*shape))
-        return noise
 
     @torch.no_grad()
     def _generated(self, types: Tensor, side: int, chance: Chance) -> Tensor:
