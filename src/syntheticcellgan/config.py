@@ -75,7 +75,7 @@ class LowResolutionTraining:
     noise: float = 0.1  # added to the latents of both players, root mean square 1
     augmentation: float = 0.5  # probability that the critic sees a latent shifted, and partly hidden
     colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
-    spread: float = 1.25  # `generator.spread` of the bundle: the averaged generator varies less than real cells do
+    spread: float = 1.1  # `generator.spread` of the bundle: the averaged generator varies less than real cells do
     label_fade_kimg: float = 15.0  # the type's influence grows from 0 to 1 over these images (typed)
     ema_kimg: float = 5.0  # half-life of the average of the weights
 

@@ -156,7 +156,7 @@ def test_a_run_from_a_bundle_of_other_types_makes_a_bundle(bundle, drawn_cells, 
     assert main(arguments) == 0, capsys.readouterr().err
     made = load_bundle(out / "bundle")
     assert made.chain.cell_types == ("lymphocyte", "monocyte", "platelet")
-    assert made.chain.generator == replace(CHAIN.generator, spread=1.25)
+    assert made.chain.generator == replace(CHAIN.generator, spread=1.1)
     assert made.card["training"]["start"]["id"] == load_bundle(folder).id
     assert "- Licence of the training images: CC0\n- Credit: one.\n- Changes: none.\n" in render_card(made.card)
     assert made.card["training"]["settings"]["low_resolution"]["label_fade_kimg"] == 0
