@@ -89,7 +89,12 @@ async function move(step) {
   else wanted = target;
 }
 let wanted = null;
-setInterval(() => { if (wanted && !unsent().length) location.assign(wanted); }, 300);
+setInterval(() => {
+  if (!wanted || unsent().length) return;
+  const target = wanted;
+  wanted = null;  // once: to go there again while the page comes, slowly, would begin anew
+  location.assign(target);
+}, 300);
 
 form.addEventListener("change", keep);
 form.addEventListener("submit", (event) => {
