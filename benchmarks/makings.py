@@ -169,6 +169,13 @@ def bars(report: Report) -> str:
     made = speed["generation"]["images_per_second_in_memory"]
     found = Figure(made["median"], made["low"], made["high"])
     add(f"images a second ({speed['machine']})", "≥ 25", found, found.value >= 25, "lowest and highest of three runs")
+    newcomer = json.loads((RESULTS / "newcomer.json").read_text())
+    taught = next(row for row in newcomer["figures"] if row["measure"] == "balanced_accuracy_ratio")
+    caption = f"a new user's {newcomer['images']:,} images, {newcomer['hours']:g} hours, {newcomer['machine']}"
+    lines.append(
+        f"| {caption}: TSTR / TRTR, {taught['by']} | "
+        f"recognisable cells of each type | {Figure(taught['value'], *taught['interval'])} | [to be seen](newcomer.jpg) |"
+    )
     links = {
         "32 beside 32": "look/README.md",
         "recipes": "recipes.md",

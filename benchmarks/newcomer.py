@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--images", type=int, default=100, help="of each type")
     parser.add_argument("--hours", type=float, default=2.0)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the training")
     arguments = parser.parse_args()
     work: Path = arguments.work
     own = few(arguments.data, arguments.split, "train", arguments.images, work / "images")
@@ -118,7 +118,7 @@ def main() -> None:
     run, report = work / "run", work / "report"
     scg("train", own, "--out", run, "--hours", f"{arguments.hours:g}", "--threads", f"{arguments.threads}")
     bundle = run / "bundle"
-    options = ("--count", f"{TESTED}", "--threads", f"{arguments.threads}", "--cache", work / "evaluation")
+    options = ("--count", f"{TESTED}", "--cache", work / "evaluation")
     scg("evaluate", "--bundle", bundle, "--real", held_out, "--train", own, "--out", report, *options)
     sheet(bundle, RESULTS / "newcomer.jpg")
     card = json.loads((bundle / "card.json").read_text())
@@ -129,7 +129,7 @@ def main() -> None:
         "images": len(read_manifest(own).records),
         "types": len(card["data"]["counts"]["train"]),
         "hours": arguments.hours,
-        "machine": f"{arguments.threads} CPU thread(s), {platform.machine()}, {card['training']['precision']}",
+        "machine": f"{arguments.threads} CPU thread{'s' * (arguments.threads > 1)}, {platform.machine()}, {card['training']['precision']}",
         "images_seen": {stage: int(last["images"]) for stage, last in stages.items()},
         "minutes": sum(learnt(run / stage.replace("-", "_") / "log.jsonl") for stage in stages) / 60,
         "tested": TESTED,
