@@ -124,12 +124,13 @@ def main() -> None:
     card = json.loads((bundle / "card.json").read_text())
     stages = {stage: json.loads((run / stage.replace("-", "_") / "log.jsonl").read_text().splitlines()[-1])
               for stage in card["training"]["stages"]}  # fmt: skip
+    threads = f"{arguments.threads} CPU thread{'s' if arguments.threads > 1 else ''}"
     result = {
         "data": arguments.data.name,
         "images": len(read_manifest(own).records),
         "types": len(card["data"]["counts"]["train"]),
         "hours": arguments.hours,
-        "machine": f"{arguments.threads} CPU thread{'s' * (arguments.threads > 1)}, {platform.machine()}, {card['training']['precision']}",
+        "machine": f"{threads}, {platform.machine()}, {card['training']['precision']}",
         "images_seen": {stage: int(last["images"]) for stage, last in stages.items()},
         "minutes": sum(learnt(run / stage.replace("-", "_") / "log.jsonl") for stage in stages) / 60,
         "tested": TESTED,
