@@ -58,14 +58,38 @@ RECIPES: dict[str, tuple[StageName, dict[str, Any]]] = {
     "game: half the width": ("low-resolution", {"generator.width": 128}),
     "game: 32 numbers of noise": ("low-resolution", {"generator.latent_size": 32}),
     "game: average over 1,000 images": ("low-resolution", {"low_resolution.ema_kimg": 1.0}),
+    "game: in latents of 32 channels, sub-pixel decoder": (
+        "low-resolution",
+        {"generator.latent_channels": 32, "generator.decoder": "subpixel"},
+    ),
+    "game: types from the start": ("low-resolution", {"low_resolution.label_fade_kimg": 0.0}),
     "game: wgan-gp": ("low-resolution", {"low_resolution.objective": "wgan-gp"}),
+    "game: default, longer": ("low-resolution", {}),
+    "game: half the width, longer": ("low-resolution", {"generator.width": 128}),
     "translator: default": ("translation", {}),
+    "translator: default, longer": ("translation", {}),
+    "translator: no score of features, longer": ("translation", {"translation.perceptual_weight": 0.0}),
     "translator: no fine noise": ("translation", {"translator.noise_channels": 4, "translator.fine_noise": 0}),
     "translator: adversarial weight 1": ("translation", {"translation.adversarial_weight": 1.0}),
     "translator: no score of texture": ("translation", {"translation.texture_weight": 0.0}),
     "translator: no feature matching": ("translation", {"translation.matching_weight": 0.0}),
     "translator: no score of features": ("translation", {"translation.perceptual_weight": 0.0}),
+    "translator: basic image less degraded": ("translation", {"translator.level": 0.1}),
+    "translator: basic image more degraded": ("translation", {"translator.level": 0.3}),
     "translator: wgan-gp": ("translation", {"translation.objective": "wgan-gp"}),
+}
+LONGER = 3  # times as many minutes, for the autoencoder beneath as well, where the name says so
+MARGIN = 0.05  # of distance; less is chance
+UNKNOWN = "longer runs were not measured yet"
+# Recipes that were nearer than the default by more than that, and why they are not the default.
+WHY_NOT = {
+    "autoencoder: 32 channels, sub-pixel decoder": "it copies best, but its latents are rough, and the game in them falls behind "
+    "([longer tries](../explanation/design.md#a-sharper-autoencoder-tried))",
+    "translator: no fine noise": "the power of its fine detail is off by a factor of eight, the default's by one and a half",
+    "game: half the width": "so early it is ahead because it sees two to three times as many images in the time; "
+    + UNKNOWN,
+    "translator: adversarial weight 1": "in longer runs its chromatin became grain ([third bundle](../how-to/make-pbc-256.md))",
+    "translator: no score of texture": "its fine detail is farther off",
 }
 OF_AUTOENCODER = ("width", "latent_channels", "decoder")
 FINE = (32, 112)  # radii of the spectrum that a basic cell does not hold, of 128
@@ -119,10 +143,14 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
         tree.setdefault(section, {})[setting] = value
     networks = {key: tree.pop(key) for key in ("generator", "translator") if key in tree}
     training = from_dict(TrainingConfig, tree)
+    longer = name.endswith(", longer")
+    minutes = arguments.minutes * (LONGER if longer else 1)
     slug = "".join(c if c.isalnum() else "-" for c in name)
     # The data's parts, the cache, and the autoencoder that the later stages share, where their networks fit it.
     own = {key: value for key, value in networks.get("generator", {}).items() if key in OF_AUTOENCODER}
-    base = arguments.work / "-".join(["base", *(f"{key}-{value}" for key, value in own.items())])
+    base = arguments.work / "-".join(
+        ["base", *(f"{key}-{value}" for key, value in own.items()), *(["longer"] if longer else [])]
+    )
     data = prepare_data(arguments.data, training, base)
     base.mkdir(parents=True, exist_ok=True)
     data.keep(base)
@@ -133,12 +161,12 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     shared = stage_folder(base, "autoencoder")
     if kind != "autoencoder" and not (shared / "best.safetensors").exists():
         first, _ = build_stage("autoencoder", fabric, run, data, base)
-        spend(first, shared, arguments.minutes)
+        spend(first, shared, minutes)
         whole = {"images": first.total_images, "best_score": first.held_out_score(), "seconds": 0.0}
         for kept in ("last", "best"):
             save_checkpoint(shared / f"{kept}.safetensors", first.modules, {}, whole)
     stage, _ = build_stage(kind, fabric, run, data, base)
-    images = spend(stage, arguments.work / slug, arguments.minutes)
+    images = spend(stage, arguments.work / slug, minutes)
     grid = RESULTS / "recipes" / f"{slug}.png"
     grid.parent.mkdir(parents=True, exist_ok=True)
     stage.sample_grid(grid)
@@ -146,7 +174,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "stage": kind,
         "settings": settings,
-        "cpu_minutes": arguments.minutes,
+        "cpu_minutes": minutes,
         "images_seen": images,
         **judge(kind, stage, len(types)),
         "grid": str(small.relative_to(RESULTS)),
@@ -222,7 +250,23 @@ def render(table: Mapping[str, Any]) -> str:
             f"| {name} | {row['cpu_minutes']:g} | {row['images_seen']:,} | {row['distance']:.4f} | {detail} | "
             f"[picture]({row['grid']}) |"
         )
+    lines += [
+        "",
+        "Where the game is played (pixels or latents), a critic on fixed features, phase two and the refinement were measured "
+        "apart: [design](../explanation/design.md).",
+        "",
+    ]
+    nearer = [name for name, row in table.items() if row["distance"] < _default(table, name) - MARGIN]
+    lines += ["Nearer than the default, and why they are not it:", ""]
+    lines += [f"- {name}: {WHY_NOT.get(name, UNKNOWN)}." for name in nearer]
     return "\n".join(lines) + "\n"
+
+
+def _default(table: Mapping[str, Any], name: str) -> float:
+    """Distance of the default of the same stage and minutes."""
+    kind, longer = name.split(":")[0], ", longer" if name.endswith(", longer") else ""
+    row = table.get(f"{kind}: default{longer}")
+    return float(row["distance"]) if row else -1.0
 
 
 if __name__ == "__main__":
