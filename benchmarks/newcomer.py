@@ -29,6 +29,8 @@ from syntheticcellgan.data.manifest import read_manifest
 from syntheticcellgan.data.splits import read_split
 from syntheticcellgan.evaluation.report.rows import Row
 from syntheticcellgan.evaluation.report.store import read_report
+from syntheticcellgan.training.checkpoint import read_progress
+from syntheticcellgan.training.run_folder import stage_folder
 
 PAGE = ROOT / "docs" / "how-to" / "train-your-own.md"
 TESTED, SHOWN, SIDE = 50, 12, 112
@@ -122,8 +124,7 @@ def main() -> None:
     scg("evaluate", "--bundle", bundle, "--real", held_out, "--train", own, "--out", report, *options)
     sheet(bundle, RESULTS / "newcomer.jpg")
     card = json.loads((bundle / "card.json").read_text())
-    stages = {stage: json.loads((run / stage.replace("-", "_") / "log.jsonl").read_text().splitlines()[-1])
-              for stage in card["training"]["stages"]}  # fmt: skip
+    stages = {name: read_progress(stage_folder(run, name) / "last.safetensors") for name in card["training"]["stages"]}
     threads = f"{arguments.threads} CPU thread{'s' if arguments.threads > 1 else ''}"
     result = {
         "data": arguments.data.name,
@@ -131,18 +132,13 @@ def main() -> None:
         "types": len(card["data"]["counts"]["train"]),
         "hours": arguments.hours,
         "machine": f"{threads}, {platform.machine()}, {card['training']['precision']}",
-        "images_seen": {stage: int(last["images"]) for stage, last in stages.items()},
-        "minutes": sum(learnt(run / stage.replace("-", "_") / "log.jsonl") for stage in stages) / 60,
+        "images_seen": {name: int(last["images"]) for name, last in stages.items()},
+        "minutes": sum(last["seconds"] for last in stages.values()) / 60,
         "tested": TESTED,
         "figures": figures(report),
     }
     (RESULTS / "newcomer.json").write_text(json.dumps(result, indent=2) + "\n")
     PAGE.write_text(between(PAGE.read_text(), "newcomer", render(result)))
-
-
-def learnt(log: Path) -> float:
-    """Seconds of a stage's steps."""
-    return sum(json.loads(line).get("seconds", 0.0) for line in log.read_text().splitlines())
 
 
 if __name__ == "__main__":
