@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 from dataclasses import replace
 
@@ -19,7 +20,7 @@ from syntheticcellgan.review.checklist import Answer
 from syntheticcellgan.review.encoding import common_form, encode_blind, pad
 from syntheticcellgan.review.overview import list_readers, list_sessions
 from syntheticcellgan.review.sessions import Settings, create_session, draw_order, invite_reader
-from syntheticcellgan.review.tables import CellImage, Item
+from syntheticcellgan.review.tables import CellImage, Item, new_id
 
 COMPLETE = Answer("real", 3, "monocyte")
 
@@ -28,6 +29,11 @@ def contents(database, session_id, number=1):
     with database.reading() as rows:
         wanted = sa.select(CellImage.truth, CellImage.cell_type, CellImage.content)
         return rows.execute(wanted.where(CellImage.session_id == session_id, CellImage.round == number)).all()
+
+
+def test_an_id_never_looks_like_an_option():
+    """Ids are typed: `scg review close ID`. Of 500 random base64 ids about eight would begin with "-"."""
+    assert all(re.fullmatch("[0-9a-f]{24}", new_id()) for _ in range(500))
 
 
 def test_a_session_has_so_many_of_each_kind_and_type(database, session_id):

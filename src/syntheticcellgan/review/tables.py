@@ -31,8 +31,8 @@ REAL, SYNTHETIC = "real", "synthetic"
 
 
 def new_id() -> str:
-    """16 random letters and digits (96 bits): says nothing and cannot be guessed."""
-    return secrets.token_urlsafe(12)
+    """24 random hexadecimal digits (96 bits): says nothing, cannot be guessed, never looks like an option."""
+    return secrets.token_hex(12)
 
 
 def now() -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import torch
@@ -19,6 +20,7 @@ from syntheticcellgan.config import (
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.loop import set_rate
 from syntheticcellgan.training.randomness import Chance, Process
+from syntheticcellgan.training.selection import HeldOutScore
 
 T = TypeVar("T", AutoencoderTraining, LowResolutionTraining, TranslationTraining, RefinementTraining)
 
@@ -57,3 +59,12 @@ class LearningStage(Generic[T]):
         """Standard normal, on the device."""
         noise: Tensor = self.fabric.to_device(chance.normal(*shape))
         return noise
+
+    @cached_property
+    def _score(self) -> HeldOutScore:
+        """Made when it is first asked for: a stage that only lends its networks needs none."""
+        return HeldOutScore({t: self._to_be_met(self.held_out.first(t)) for t in range(len(self.chain.cell_types))})
+
+    def _to_be_met(self, images: Tensor) -> Tensor:
+        """Held-out images (N, 3, S, S) in the form in which they are compared with what the stage makes."""
+        return images

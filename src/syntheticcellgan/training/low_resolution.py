@@ -23,7 +23,6 @@ from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.learning import LearningStage
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.randomness import Chance
-from syntheticcellgan.training.selection import HeldOutScore
 
 SCORED = 32  # synthetic images per type for the held-out score
 SHOWN, REAL_SHOWN = 12, 4
@@ -65,7 +64,6 @@ class LowResolutionStage(LearningStage[LowResolutionTraining]):
             "generator": self.generator_optimizer.optimizer,
             "critic": self.critic.optimizer.optimizer,
         }
-        self._score: HeldOutScore | None = None
 
     def step(self, index: int) -> dict[str, float]:
         chance = self._chance(index)
@@ -114,14 +112,11 @@ class LowResolutionStage(LearningStage[LowResolutionTraining]):
         save_grid(rows, path)
 
     @torch.no_grad()
-    def _copies(self, images: Tensor) -> Tensor:
+    def _to_be_met(self, images: Tensor) -> Tensor:
+        """Copies, because the decoder's blur would otherwise outweigh what the game is about."""
         decoder = self.ema.module.decoder
         parts = [decoder(self.encoder(self.fabric.to_device(part))).cpu() for part in images.split(32) if len(part)]
         return torch.cat(parts) if parts else images
 
     def held_out_score(self) -> float:
-        if self._score is None:
-            # Copies, because the decoder's blur would otherwise outweigh what the game is about.
-            types = range(len(self.chain.cell_types))
-            self._score = HeldOutScore({t: self._copies(self.held_out.first(t)) for t in types})
         return self._score({t: self.samples(t, SCORED) for t in self._score.real})

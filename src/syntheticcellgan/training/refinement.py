@@ -35,7 +35,6 @@ from syntheticcellgan.training.grids import save_grid
 from syntheticcellgan.training.learning import LearningStage
 from syntheticcellgan.training.perceptual import Perceptual
 from syntheticcellgan.training.randomness import Chance
-from syntheticcellgan.training.selection import HeldOutScore
 from syntheticcellgan.training.set_features import SetFeatures, scales
 from syntheticcellgan.training.texture import energy_score
 from syntheticcellgan.training.translation import inconsistency
@@ -81,7 +80,6 @@ class RefinementStage(LearningStage[RefinementTraining]):
             "bank": self.bank,
         }
         self.optimizers: Mapping[str, torch.optim.Optimizer] = {"translator": self.optimizer.optimizer}
-        self._score: HeldOutScore | None = None
 
     def step(self, index: int) -> dict[str, float]:
         t = self.training
@@ -198,6 +196,4 @@ class RefinementStage(LearningStage[RefinementTraining]):
         save_grid([(self.samples(t, SHOWN), self.held_out.first(t, REAL_SHOWN)) for t in types], path)
 
     def held_out_score(self) -> float:
-        if self._score is None:
-            self._score = HeldOutScore({t: self.held_out.first(t) for t in range(len(self.chain.cell_types))})
         return self._score({t: self.samples(t, SCORED) for t in self._score.real})

@@ -34,7 +34,6 @@ from syntheticcellgan.training.learning import LearningStage
 from syntheticcellgan.training.objectives import get_objective
 from syntheticcellgan.training.perceptual import Perceptual
 from syntheticcellgan.training.randomness import Chance
-from syntheticcellgan.training.selection import HeldOutScore
 from syntheticcellgan.training.texture import energy_score
 
 SCORED = 16  # images per type for the held-out score
@@ -82,7 +81,6 @@ class TranslationStage(LearningStage[TranslationTraining]):
             "translator": self.translator_optimizer.optimizer,
             "critic": self.critic.optimizer.optimizer,
         }
-        self._score: HeldOutScore | None = None
 
     @property
     def paired_images(self) -> int:
@@ -193,8 +191,6 @@ class TranslationStage(LearningStage[TranslationTraining]):
         save_grid(rows, path)
 
     def held_out_score(self) -> float:
-        if self._score is None:
-            self._score = HeldOutScore({t: self.held_out.first(t) for t in range(len(self.chain.cell_types))})
         return self._score({t: self.samples(t, self.held_out.first(t, SCORED))[1] for t in self._score.real})
 
 
