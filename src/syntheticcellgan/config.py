@@ -12,7 +12,6 @@ from syntheticcellgan.errors import InputError
 
 Mode = Literal["typed", "basic"]
 ObjectiveName = Literal["relativistic", "wgan-gp"]
-DecoderName = Literal["bilinear", "subpixel"]
 
 T = TypeVar("T")  # any dataclass of settings
 
@@ -25,7 +24,6 @@ class GeneratorConfig:
     mode: Mode = "typed"  # "basic": blind to the type, as published; the translator gives the type
     latent_size: int = 128
     width: int = 256  # channels at 4×4; half of it above
-    decoder: DecoderName = "bilinear"  # "subpixel": sharper copies, a harder game (docs/explanation/design.md)
     latent_channels: int = 16  # of the autoencoder, at an eighth of the resolution
     mapping_layers: int = 2
     spread: float = 1.0  # style vectors lie so many times as far from their type's mean as the mapping puts them
@@ -57,7 +55,6 @@ class AutoencoderTraining:
     penalty: float = 1.0  # γ of the patch critic's R1 + R2
     penalty_interval: int = 16
     noise: float = 0.08  # on latents of root mean square 1; less of it leaves room for lobes and granules
-    shrunk_every: int = 0  # each so many-th batch is decoded from shrunken latents, which keeps them smooth; 0: none
     ema_kimg: float = 2.0
 
 
@@ -74,7 +71,6 @@ class LowResolutionTraining:
     penalty_interval: int = 8
     noise: float = 0.1  # added to the latents of both players, root mean square 1
     augmentation: float = 0.5  # probability that the critic sees a latent shifted, and partly hidden
-    colour_augmentation: float = 0.0  # off: colour is diagnosis, and it would leak into the samples
     spread: float = 1.1  # `generator.spread` of the bundle: the averaged generator varies less than real cells do
     label_fade_kimg: float = 15.0  # the type's influence grows from 0 to 1 over these images (typed)
     ema_kimg: float = 5.0  # half-life of the average of the weights
@@ -356,7 +352,6 @@ def check_training(
         (8 <= refinement.compared <= 10_000, "refinement.compared can be 8 to 10000"),
         (2 <= refinement.remembered <= 10_000, "refinement.remembered can be 2 to 10000"),
         (config.autoencoder.centre >= 0, "autoencoder.centre can be 0 or more"),
-        (config.autoencoder.shrunk_every >= 0, "autoencoder.shrunk_every can be 0 or more"),
         (chain.generator.spread == 1, "generator.spread is not for training; set low_resolution.spread"),
         (0.5 <= config.low_resolution.spread <= 2, "low_resolution.spread can be 0.5 to 2"),
         (0 <= config.low_resolution.augmentation <= 1, "low_resolution.augmentation lies between 0 and 1"),

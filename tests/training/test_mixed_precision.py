@@ -28,7 +28,7 @@ from syntheticcellgan.training.run_folder import STAGES, Run
 
 def settings(objective: ObjectiveName) -> TrainingConfig:
     return TrainingConfig(
-        autoencoder=AutoencoderTraining(kimg=0.1, batch=4, shrunk_every=2),
+        autoencoder=AutoencoderTraining(kimg=0.1, batch=4),
         low_resolution=LowResolutionTraining(objective, kimg=0.1, batch=4, label_fade_kimg=0.0),
         translation=TranslationTraining(objective, kimg=0.1, paired_kimg=0.004, batch=4, crop=64),
         refinement=RefinementTraining(kimg=0.1, batch=4, crop=64),

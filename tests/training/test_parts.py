@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,7 @@ from syntheticcellgan.networks.latents import FOLD
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.networks.translator import Translator
 from syntheticcellgan.training import checkpoint
-from syntheticcellgan.training.augment import recolour, shift_and_hide, symmetry
+from syntheticcellgan.training.augment import shift_and_hide, symmetry
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
 from syntheticcellgan.training.images import FolderImages
@@ -148,14 +147,6 @@ def test_the_eight_symmetries_are_all_different_and_lose_nothing():
     assert all(sorted(t.flat) == list(range(27)) for t in turned)
 
 
-def test_colour_augmentation_is_off_at_zero_and_changes_whole_channels_else():
-    image = torch.rand(4, 3, 8, 8)
-    assert recolour(image, 0.0, Chance(0)) is image
-    changed = recolour(torch.zeros(4, 3, 8, 8), 0.1, Chance(0))
-    assert torch.equal(changed, changed[:, :, :1, :1].expand_as(changed))
-    assert changed.abs().max() > 0.01
-
-
 def test_latents_are_shifted_and_a_quarter_of_them_hidden_at_most():
     latents = torch.ones(200, 2, 8, 8, requires_grad=True)
     assert shift_and_hide(latents, 0.0, Chance(0)) is latents
@@ -178,15 +169,6 @@ def test_shifting_moves_whole_latents():
         if value
     }
     assert differences == {float(8 * y + x) for y in (-1, 0, 1) for x in (-1, 0, 1)}
-
-
-@pytest.mark.parametrize("decoder", ["bilinear", "subpixel"])
-def test_either_decoder_draws_images_of_latents_of_any_side(decoder):
-    chain = tiny(64)
-    network = Autoencoder(replace(chain, generator=replace(chain.generator, decoder=decoder)))
-    image, noise = torch.rand(2, 3, 64, 64), torch.zeros(2, chain.generator.latent_channels, 8, 8)
-    assert network(image, noise).shape == (2, 3, 64, 64)
-    assert network(image, noise, 5).shape == (2, 3, 40, 40)
 
 
 def test_latents_have_unit_scale_and_noise_reaches_the_decoder():

@@ -116,21 +116,6 @@ def test_where_latents_are_of_another_kind_the_translator_alone_is_taken(bundle)
     assert torch.equal(translator.stem.weight, Translator(CHAIN, 51).stem.weight.half().float())
 
 
-def test_where_only_the_decoder_is_another_all_but_that_is_taken(bundle):
-    sharper = replace(CHAIN, generator=replace(CHAIN.generator, decoder="subpixel"))
-    start, networks = Start(bundle(), sharper), training_networks(sharper)
-    autoencoder, known = networks["autoencoder"], training_networks(CHAIN)["autoencoder"]
-    before = autoencoder.decoder.start.weight.clone()
-    with torch.no_grad():
-        autoencoder.encoder.latent.weight.zero_()
-    start.fill("autoencoder", {"autoencoder": autoencoder, "average": autoencoder, "critic": networks["copy_critic"]})
-    assert torch.equal(autoencoder.encoder.latent.weight, known.encoder.latent.weight.half().float())
-    assert torch.equal(autoencoder.decoder.start.weight, before)
-    generator = LowResolutionGenerator(sharper)
-    start.fill("low-resolution", {"generator": generator, "average": generator, "critic": networks["critic"]})
-    assert torch.equal(generator.start.weight, LowResolutionGenerator(CHAIN, 50).start.weight.half().float())
-
-
 def test_a_translator_of_another_shape_is_refused(bundle):
     wider = replace(CHAIN, translator=replace(CHAIN.translator, width=16))
     with pytest.raises(InputError, match="translator has other settings"):

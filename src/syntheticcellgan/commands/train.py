@@ -191,8 +191,7 @@ def _run_settings(
         known = to_dict(load_bundle(start).chain)
         del known["generator"]["spread"]  # the run's own, low_resolution.spread, will be the bundle's
         networks = {key: known[key] | networks.get(key, {}) for key in ("generator", "translator")}
-        decoder = {"decoder": networks["generator"]["decoder"]}
-        if networks["generator"] == known["generator"] | decoder:  # latents are the same, so it knows the types already
+        if networks["generator"] == known["generator"]:  # latents are the same, so it knows the types already
             tree.setdefault("low_resolution", {}).setdefault("label_fade_kimg", 0.0)
     source = "--set or --config"
     training = from_dict(TrainingConfig, tree, source)

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
-from syntheticcellgan.networks.bilinear_decoder import BilinearDecoder
 from syntheticcellgan.networks.blocks import Down, Residual, activate, initialise
-from syntheticcellgan.networks.latents import normalise, shrunk
-from syntheticcellgan.networks.subpixel_decoder import SubpixelDecoder
+from syntheticcellgan.networks.decoder import Decoder
+from syntheticcellgan.networks.latents import normalise
 
 
 class Encoder(nn.Module):
@@ -36,23 +35,14 @@ class Encoder(nn.Module):
         return normalise(self.latent(activate(self.block(x))))
 
 
-def make_decoder(config: ChainConfig, seed: int = 5) -> nn.Module:
-    """Latent (N, latent_channels, R/8, R/8) → basic image (N, 3, R, R), about −1 … 1."""
-    return (SubpixelDecoder if config.generator.decoder == "subpixel" else BilinearDecoder)(config, seed)
-
-
 class Autoencoder(nn.Module):
     """Encoder, noise, decoder: the noise makes the decoder forgive latents that are a little off."""
 
     def __init__(self, config: ChainConfig, seed: int = 4) -> None:
         super().__init__()
-        self.encoder, self.decoder = Encoder(config, seed), make_decoder(config, seed + 1)
+        self.encoder, self.decoder = Encoder(config, seed), Decoder(config, seed + 1)
 
-    def forward(self, image: Tensor, noise: Tensor, side: int | None = None) -> Tensor:
-        """image (N, 3, R, R), noise (N, latent_channels, R/8, R/8) → reconstruction of the same shape as the image.
-
-        side: make the latents as small as that before they are decoded; the reconstruction has 8 times as many pixels.
-        """
-        latent = self.encoder(image) + noise
-        made: Tensor = self.decoder(latent if side is None else shrunk(latent, side))
+    def forward(self, image: Tensor, noise: Tensor) -> Tensor:
+        """image (N, 3, R, R), noise (N, latent_channels, R/8, R/8) → reconstruction of the same shape as the image."""
+        made: Tensor = self.decoder(self.encoder(image) + noise)
         return made

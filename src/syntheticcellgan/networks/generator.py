@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from syntheticcellgan.config import ChainConfig
 from syntheticcellgan.networks.adapter import Adapter, shares_of
-from syntheticcellgan.networks.autoencoder import make_decoder
 from syntheticcellgan.networks.blocks import (
     Residual,
     TypeEmbedding,
@@ -19,6 +18,7 @@ from syntheticcellgan.networks.blocks import (
     adapted,
     initialise,
 )
+from syntheticcellgan.networks.decoder import Decoder
 from syntheticcellgan.networks.latents import FOLD, normalise
 
 TYPE_SIZE = 64
@@ -68,7 +68,7 @@ class LowResolutionGenerator(nn.Module):
         if self.adapted:
             adapt_modulations(self, config, seed + 100)
             self.start_adapter = Adapter(condition, g.width * 16, len(config.adapted), config.adapter_rank, seed + 99)
-        self.decoder = make_decoder(config)
+        self.decoder = Decoder(config)
 
     def map(self, noise: Tensor, types: Tensor, strength: float = 1.0) -> Tensor:
         """noise (N, latent_size), types (N,) int64 → style vectors (N, style_size)."""

@@ -1,4 +1,4 @@
-"""What the critic is shown: true symmetries of a smear, and (off by default) colour; latents shifted and partly hidden."""
+"""What the critic is shown: symmetries of a smear; latents shifted and partly hidden. Colour, which is diagnosis, is left alone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,6 @@ def symmetry(image: np.ndarray, which: int) -> np.ndarray:
     """One of the eight flips and quarter turns (0 … 7) of an image (H, W, C) with H = W."""
     turned = np.rot90(image, which % 4)
     return turned[:, ::-1] if which >= 4 else turned
-
-
-def recolour(images: Tensor, strength: float, chance: Chance) -> Tensor:
-    """Random gain and offset per channel, both of standard deviation `strength`; differentiable."""
-    if strength == 0:
-        return images
-    gain, offset = (strength * chance.normal(2, len(images), 3, 1, 1, dim=1)).to(images.device)
-    return images * (1 + gain) + offset
 
 
 def shift_and_hide(latents: Tensor, probability: float, chance: Chance) -> Tensor:

@@ -2,9 +2,7 @@
 
 What it cannot copy, no cell of the chain can show: nuclear outline, lobes and granules must pass through it. So the
 middle of the image, where the white cell lies, weighs more than the red cells around it, and a patch critic keeps the
-copies sharp (Esser et al. 2021, section 3.1). Where `shrunk_every` says so, latents are shrunk before they are decoded, and the
-copy is to be the shrunken image (EQ-VAE, Kouzelis et al. 2025): latents that mean the same at each size are smooth, and only among
-smooth ones does the game that follows find its way.
+copies sharp (Esser et al. 2021, section 3.1).
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 from syntheticcellgan.config import AutoencoderTraining, ChainConfig
 from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
-from syntheticcellgan.networks.latents import FOLD, shrunk
+from syntheticcellgan.networks.latents import FOLD
 from syntheticcellgan.networks.patch_critic import PatchCritic
 from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
@@ -50,7 +48,7 @@ class AutoencoderStage(LearningStage[AutoencoderTraining]):
         self.objective = Relativistic(training.penalty)
         self.ema = Ema(network, training.ema_kimg * 1000)
         self.perceptual = fabric.to_device(channels_last(Perceptual()))
-        self.weights: dict[int, Tensor] = {}  # by side, each made once
+        self.weight = fabric.to_device(centre_weight(chain.generator.resolution, training.centre))
         adam = partial(torch.optim.Adam, lr=training.learning_rate)
         self.network, self.optimizer = fabric.setup(network, adam(network.parameters(), betas=(0.9, 0.99)))
         critic_adam = adam(critic.parameters(), betas=self.objective.betas)
@@ -67,10 +65,7 @@ class AutoencoderStage(LearningStage[AutoencoderTraining]):
         chance = self._chance(index)
         real, types = self._batch(index, self.batch)
         noise = self._latent_noise(len(real), chance)
-        side = self._shrunken_side(index)
-        made = self.network(real, noise, side)
-        if side is not None:
-            real = shrunk(real, side * FOLD)
+        made = self.network(real, noise)
         parts = {
             "pixel": self._distance(made, real),
             "perceptual": t.perceptual_weight * self.perceptual(made, real),
@@ -89,19 +84,8 @@ class AutoencoderStage(LearningStage[AutoencoderTraining]):
         return losses
 
     def _distance(self, made: Tensor, real: Tensor) -> Tensor:
-        """Weighted mean absolute error of two sets of images of one side, (N, 3, S, S) → scalar."""
-        side = real.shape[-1]
-        if side not in self.weights:
-            self.weights[side] = self.fabric.to_device(centre_weight(side, self.training.centre))
-        return ((made - real).abs() * self.weights[side]).mean()
-
-    def _shrunken_side(self, index: int) -> int | None:
-        """To what side the latents of a step are shrunk; None: not at all."""
-        every = self.training.shrunk_every
-        if not every or index % every != every - 1:
-            return None
-        full = self.chain.generator.resolution // FOLD
-        return full // 2 + index // every % (full - full // 2)
+        """Weighted mean absolute error of two sets of images, (N, 3, R, R) → scalar."""
+        return ((made - real).abs() * self.weight).mean()
 
     def _latent_noise(self, count: int, chance: Chance) -> Tensor:
         side = self.chain.generator.resolution // FOLD

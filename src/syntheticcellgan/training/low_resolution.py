@@ -15,7 +15,7 @@ from syntheticcellgan.networks.autoencoder import Autoencoder
 from syntheticcellgan.networks.blocks import channels_last
 from syntheticcellgan.networks.critic import Critic
 from syntheticcellgan.networks.generator import LowResolutionGenerator
-from syntheticcellgan.training.augment import recolour, shift_and_hide
+from syntheticcellgan.training.augment import shift_and_hide
 from syntheticcellgan.training.critic_step import LearningCritic
 from syntheticcellgan.training.ema import Ema
 from syntheticcellgan.training.feed import Feed
@@ -75,7 +75,7 @@ class LowResolutionStage(LearningStage[LowResolutionTraining]):
         noise = self._noise((self.batch, self.chain.generator.latent_size), chance)
         generator_moves = (index + 1) % self.objective.critic_steps == 0
         with torch.no_grad():
-            shown = self._veiled(self.encoder(recolour(real, self.training.colour_augmentation, chance)), chance)
+            shown = self._veiled(self.encoder(real), chance)
         with torch.set_grad_enabled(generator_moves):
             fake = self._veiled(self.generator(noise, types, strength, decode=False), chance)
         judged = self.critic.step(index, shown, fake, types, strength, chance=chance)

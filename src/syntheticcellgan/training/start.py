@@ -2,8 +2,7 @@
 
 A bundle carries, beside its two networks, those that only training needs, so that a game goes on between two players of
 equal strength. Types are matched by name; a type that the bundle does not know begins as the mean of those it knows.
-Where latents are to be of another kind (`generator.*` changed), the translator alone begins with the bundle's; where only the
-decoder is, all but that.
+Where latents are to be of another kind (`generator.*` changed), the translator alone begins with the bundle's.
 """
 
 from __future__ import annotations
@@ -58,10 +57,6 @@ class Start:
         } | read_training(bundle.training, bundle.chain, bundle.path)
         if theirs.mode != ours.mode:  # one that knew the types is no start for a blind one, nor the other way round
             self._drop("generator", "critic")
-        if theirs.decoder != ours.decoder:
-            self._drop("copy_critic")
-            kept = self.networks["autoencoder"]
-            self.networks["autoencoder"] = {key: value for key, value in kept.items() if key.startswith("encoder.")}
         if not same_latents(theirs, ours):
             self._drop("generator", "critic", "autoencoder", "copy_critic")
 
@@ -102,8 +97,8 @@ class Start:
 
 
 def same_latents(theirs: GeneratorConfig, ours: GeneratorConfig) -> bool:
-    """Whether generator, critic and encoder of one are of the shapes of the other's; mode, decoder and spread may differ."""
-    return replace(theirs, mode=ours.mode, decoder=ours.decoder, spread=ours.spread) == ours
+    """Whether generator, critic and encoder of one are of the shapes of the other's; mode and spread may differ."""
+    return replace(theirs, mode=ours.mode, spread=ours.spread) == ours
 
 
 def keep_record(name_or_path: str, out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The decoder of earlier bundles: it enlarges bilinearly, which leaves nuclear edges and chromatin soft."""
+"""Latent → basic image. Bilinear enlargements leave edges soft, and the latents smooth, among which the game finds its way."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from syntheticcellgan.config import ChainConfig
 from syntheticcellgan.networks.blocks import Residual, Up, activate, initialise
 
 
-class BilinearDecoder(nn.Module):
-    """Latent → basic image."""
+class Decoder(nn.Module):
+    """Also the last part of the generator, which takes it over as it was learnt."""
 
     def __init__(self, config: ChainConfig, seed: int = 5) -> None:
         super().__init__()
