@@ -6,7 +6,7 @@ Every recipe gets the same minutes of CPU time on one thread, begins with chance
 defaults of `scg train` in the named settings alone. It is judged by kernel distance to held-out validation cells, in
 features that no loss uses: copies for the autoencoder; generated basic cells for the game, whose autoencoder is the same
 for all; for the translator what it makes of copies, and how far the power of its fine detail is from that of real cells.
-Recipes that were measured before stay in the table unless they are measured anew.
+Recipes that were measured before stay in the table unless they are measured anew, those too whose code was deleted since.
 """
 
 from __future__ import annotations
@@ -46,10 +46,6 @@ RECIPES: dict[str, tuple[StageName, dict[str, Any]]] = {
     "autoencoder: no patch critic": ("autoencoder", {"autoencoder.adversarial_weight": 0.0}),
     "autoencoder: flat weight": ("autoencoder", {"autoencoder.centre": 0.0}),
     "autoencoder: 32 channels": ("autoencoder", {"generator.latent_channels": 32}),
-    "autoencoder: 32 channels, sub-pixel decoder": (
-        "autoencoder",
-        {"generator.latent_channels": 32, "generator.decoder": "subpixel"},
-    ),
     "game: default": ("low-resolution", {}),
     "game: penalty 1": ("low-resolution", {"low_resolution.penalty": 1.0}),
     "game: critic sees whole latents only": ("low-resolution", {"low_resolution.augmentation": 0.0}),
@@ -58,14 +54,11 @@ RECIPES: dict[str, tuple[StageName, dict[str, Any]]] = {
     "game: half the width": ("low-resolution", {"generator.width": 128}),
     "game: 32 numbers of noise": ("low-resolution", {"generator.latent_size": 32}),
     "game: average over 1,000 images": ("low-resolution", {"low_resolution.ema_kimg": 1.0}),
-    "game: in latents of 32 channels, sub-pixel decoder": (
-        "low-resolution",
-        {"generator.latent_channels": 32, "generator.decoder": "subpixel"},
-    ),
     "game: types from the start": ("low-resolution", {"low_resolution.label_fade_kimg": 0.0}),
     "game: wgan-gp": ("low-resolution", {"low_resolution.objective": "wgan-gp"}),
     "game: default, longer": ("low-resolution", {}),
     "game: half the width, longer": ("low-resolution", {"generator.width": 128}),
+    "game: types from the start, longer": ("low-resolution", {"low_resolution.label_fade_kimg": 0.0}),
     "translator: default": ("translation", {}),
     "translator: default, longer": ("translation", {}),
     "translator: no score of features, longer": ("translation", {"translation.perceptual_weight": 0.0}),
@@ -91,7 +84,7 @@ WHY_NOT = {
     "translator: adversarial weight 1": "in longer runs its chromatin became grain ([third bundle](../how-to/make-pbc-256.md))",
     "translator: no score of texture": "its fine detail is farther off",
 }
-OF_AUTOENCODER = ("width", "latent_channels", "decoder")
+OF_AUTOENCODER = ("width", "latent_channels")
 FINE = (32, 112)  # radii of the spectrum that a basic cell does not hold, of 128
 
 
@@ -129,7 +122,9 @@ def main() -> None:
         row = measure(name, arguments)
         print(name, json.dumps(row), flush=True)
         table: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        table = {known: (table | {name: row})[known] for known in RECIPES if known in table or known == name}
+        table |= {name: row}
+        order = [*RECIPES, *table]  # those whose code was deleted come last
+        table = {known: table[known] for known in sorted(table, key=order.index)}
         path.write_text(json.dumps(table, indent=2) + "\n")
         (RESULTS / "recipes.md").write_text(render(table))
 
@@ -246,8 +241,9 @@ def render(table: Mapping[str, Any]) -> str:
     ]
     for name, row in table.items():
         detail = f"{row['fine_detail_error']:.2f}" if "fine_detail_error" in row else ""
+        deleted = "" if name in RECIPES else " (deleted since)"
         lines.append(
-            f"| {name} | {row['cpu_minutes']:g} | {row['images_seen']:,} | {row['distance']:.4f} | {detail} | "
+            f"| {name}{deleted} | {row['cpu_minutes']:g} | {row['images_seen']:,} | {row['distance']:.4f} | {detail} | "
             f"[picture]({row['grid']}) |"
         )
     lines += [
