@@ -148,9 +148,9 @@ class ConvNet:
     brightness, ±5 % per colour channel. recolour: what else to do to a batch (B, 64, 64, 3) uint8 before that.
     """
 
-    steps: int = 400
-    batch: int = 48
-    rate: float = 5e-3
+    steps: int = 1200
+    batch: int = 16  # of few images, many small steps teach more than few large ones
+    rate: float = 2e-3
     name: str = "small network"
     augments: bool = True
     recolour: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None

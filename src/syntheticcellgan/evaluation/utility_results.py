@@ -16,10 +16,10 @@ class UtilitySettings:
     """How much is spent. effort scales the steps of the network; low_data: real cells per type."""
 
     seeds: int = 5
-    effort: float = 1.0
+    effort: float = 2.0
     low_data: tuple[int, ...] = (10, 25, 50, 100)
     low_data_seeds: int = 5
-    low_data_effort: float = 0.5
+    low_data_effort: float = 1.0
     draws: int = 500  # of the bootstrap
     seed: int = 0
 
