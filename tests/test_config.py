@@ -1,6 +1,9 @@
 """`config.lengthened`: the length of a run, and nothing else, changes."""
 
-from syntheticcellgan.config import Adaptation, TrainingConfig, lengthened, to_dict
+import pytest
+
+from syntheticcellgan.config import Adaptation, GeneratorConfig, TrainingConfig, from_dict, lengthened, to_dict
+from syntheticcellgan.errors import InputError
 
 
 def test_a_longer_run_is_longer_in_every_stage_and_alike_in_all_else():
@@ -16,3 +19,10 @@ def test_an_adaptation_is_lengthened_to_a_whole_image():
     assert shorter.game.kimg == round(usual.game.kimg / 7, 3)
     assert shorter.translation.paired_kimg == round(usual.translation.paired_kimg / 7, 3)
     assert shorter.seed == usual.seed
+
+
+def test_files_that_name_a_deleted_setting_are_read_if_they_ask_for_what_is_done_now():
+    assert from_dict(GeneratorConfig, {"width": 64, "decoder": "bilinear"}) == GeneratorConfig(width=64)
+    with pytest.raises(InputError, match="decoder"):
+        from_dict(GeneratorConfig, {"decoder": "subpixel"})
+    assert from_dict(TrainingConfig, {"autoencoder": {"shrunk_every": 0}}) == TrainingConfig()

@@ -15,6 +15,9 @@ ObjectiveName = Literal["relativistic", "wgan-gp"]
 
 T = TypeVar("T")  # any dataclass of settings
 
+# Settings that lost and were deleted, and the value that stands for what is done now: files that say just that are read on.
+RETIRED = {"decoder": "bilinear", "shrunk_every": 0, "colour_augmentation": 0.0}
+
 
 @dataclass(frozen=True)
 class GeneratorConfig:
@@ -224,7 +227,7 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(cls: type[T], values: Any, source: str = "configuration") -> T:
-    """Build a configuration and refuse unknown keys and wrong kinds of value.
+    """Build a configuration and refuse unknown keys and wrong kinds of value; `RETIRED` ones are passed over.
 
     Raises:
         InputError: naming `source`, the key and the nearest known key.
@@ -235,6 +238,8 @@ def from_dict(cls: type[T], values: Any, source: str = "configuration") -> T:
     built: dict[str, Any] = {}
     for key, value in values.items():
         if key not in hints:
+            if key in RETIRED and value == RETIRED[key]:
+                continue
             near = nearest(str(key), hints)
             raise InputError(
                 f"{source}: the setting “{key}” is not known" + (f"; did you mean “{near}”?" if near else ".")
