@@ -34,6 +34,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--keep-real-to-yourself",
+        action="store_true",
+        help="a second set of pictures without real cells, in OUT/synthetic",
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     held_out = read_split(arguments.split).part(read_manifest(arguments.data), "test")
@@ -45,6 +50,10 @@ def main() -> None:
         between = np.full((len(real), GAP, 3), 255, np.uint8)
         picture = Image.fromarray(np.concatenate([synthetic, between, real], axis=1))
         picture.save(arguments.out / f"{cell_type}.jpg", quality=85)
+        if arguments.keep_real_to_yourself:  # their licence may allow looking, but not showing
+            shown = arguments.out / "synthetic"
+            shown.mkdir(exist_ok=True)
+            Image.fromarray(synthetic).save(shown / f"{cell_type}.jpg", quality=80)
         print(arguments.out / f"{cell_type}.jpg")
 
 

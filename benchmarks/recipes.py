@@ -74,15 +74,20 @@ RECIPES: dict[str, tuple[StageName, dict[str, Any]]] = {
 LONGER = 3  # times as many minutes, for the autoencoder beneath as well, where the name says so
 MARGIN = 0.05  # of distance; less is chance
 UNKNOWN = "longer runs were not measured yet"
+NARROW = (
+    "it is ahead because it sees twice as many images in the time; at the end of whole runs its cells are farther from real "
+    "ones, because its autoencoder's copies are ([table](../explanation/design.md#half-the-width-to-the-end))"
+)
 # Recipes that were nearer than the default by more than that, and why they are not the default.
 WHY_NOT = {
     "autoencoder: 32 channels, sub-pixel decoder": "it copies best, but its latents are rough, and the game in them falls behind "
     "([longer tries](../explanation/design.md#a-sharper-autoencoder-tried))",
     "translator: no fine noise": "the power of its fine detail is off by a factor of eight, the default's by one and a half",
-    "game: half the width": "so early it is ahead because it sees two to three times as many images in the time; "
-    + UNKNOWN,
+    "game: half the width": NARROW,
+    "game: half the width, longer": NARROW,
     "translator: adversarial weight 1": "in longer runs its chromatin became grain ([third bundle](../how-to/make-pbc-256.md))",
     "translator: no score of texture": "its fine detail is farther off",
+    "translator: no score of features": "after three times as long the difference is within chance, and fine detail alike",
 }
 OF_AUTOENCODER = ("width", "latent_channels")
 FINE = (32, 112)  # radii of the spectrum that a basic cell does not hold, of 128
