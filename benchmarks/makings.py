@@ -3,7 +3,7 @@
     python benchmarks/makings.py
 
 Reads the report.json of docs/results/pbc-256 and of its forerunners (`scg evaluate` writes them), speed.json and
-newcomer.json. Nothing is measured here.
+newcomer.json. The words around the tables are not its own. Nothing is measured here.
 """
 
 from __future__ import annotations
@@ -98,12 +98,6 @@ def makings() -> str:
 def bars(rows: Rows) -> str:
     """Markdown: each bar, what was reached, and whether that meets it."""
     lines = [
-        "# The bars",
-        "",
-        "Written by `benchmarks/makings.py` from the shipped `pbc-256`'s report ([metrics.csv](pbc-256/metrics.csv): 150 cells "
-        "of each type or all that there are, held-out images, 95 % intervals). Worst type: of the ten, as a ratio to real cells "
-        "against real cells.",
-        "",
         "| | bar | reached | |",
         "|---|---|---:|---|",
     ]
@@ -154,18 +148,14 @@ def bars(rows: Rows) -> str:
     lines.append(
         f"| {caption}: TSTR / TRTR, {taught['by']} | recognisable cells of each type | {reached} | [to be seen](newcomer.jpg) |"
     )
-    links = {
-        "32 beside 32": "look/README.md",
-        "recipes": "recipes.md",
-        "two hours with a thousand images": "../how-to/train-your-own.md#what-two-hours-give",
-    }
-    return "\n".join([*lines, "", " · ".join(f"[{name}]({place})" for name, place in links.items())]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    page = RESULTS / "look" / "README.md"
-    page.write_text(between(page.read_text(), "makings", makings()))
-    (RESULTS / "bars.md").write_text(bars(read_report(RESULTS / MAKINGS["shipped"]).rows))
+    shipped = read_report(RESULTS / MAKINGS["shipped"]).rows
+    for page, marked, table in (("look/README.md", "makings", makings()), ("bars.md", "bars", bars(shipped))):
+        path = RESULTS / page
+        path.write_text(between(path.read_text(), marked, table))
 
 
 if __name__ == "__main__":
