@@ -85,6 +85,8 @@ WHY_NOT = {
     "translator: no fine noise": "the power of its fine detail is off by a factor of eight, the default's by one and a half",
     "game: half the width": NARROW,
     "game: half the width, longer": NARROW,
+    "game: types from the start": "it saw a fifth more images in its minutes (the machine was busier with the default's); by "
+    "the default's own curve that alone brings 0.04, and the rest is within chance",
     "translator: adversarial weight 1": "in longer runs its chromatin became grain ([third bundle](../how-to/make-pbc-256.md))",
     "translator: no score of texture": "its fine detail is farther off",
     "translator: no score of features": "after three times as long the difference is within chance, and fine detail alike",
