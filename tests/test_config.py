@@ -1,4 +1,4 @@
-"""`config.lengthened`: the length of a run, and nothing else, changes."""
+"""`config`: a longer run is longer and nothing else; deleted settings are known by their place and value."""
 
 import pytest
 
@@ -26,3 +26,5 @@ def test_files_that_name_a_deleted_setting_are_read_if_they_ask_for_what_is_done
     with pytest.raises(InputError, match="decoder"):
         from_dict(GeneratorConfig, {"decoder": "subpixel"})
     assert from_dict(TrainingConfig, {"autoencoder": {"shrunk_every": 0}}) == TrainingConfig()
+    with pytest.raises(InputError, match="shrunk_every"):  # it never stood there
+        from_dict(TrainingConfig, {"translation": {"shrunk_every": 0}})

@@ -16,7 +16,11 @@ ObjectiveName = Literal["relativistic", "wgan-gp"]
 T = TypeVar("T")  # any dataclass of settings
 
 # Settings that lost and were deleted, and the value that stands for what is done now: files that say just that are read on.
-RETIRED = {"decoder": "bilinear", "shrunk_every": 0, "colour_augmentation": 0.0}
+RETIRED: dict[tuple[str, str], Any] = {
+    ("GeneratorConfig", "decoder"): "bilinear",
+    ("AutoencoderTraining", "shrunk_every"): 0,
+    ("LowResolutionTraining", "colour_augmentation"): 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -238,7 +242,8 @@ def from_dict(cls: type[T], values: Any, source: str = "configuration") -> T:
     built: dict[str, Any] = {}
     for key, value in values.items():
         if key not in hints:
-            if key in RETIRED and value == RETIRED[key]:
+            retired = (cls.__name__, key)
+            if retired in RETIRED and value == RETIRED[retired]:
                 continue
             near = nearest(str(key), hints)
             raise InputError(
